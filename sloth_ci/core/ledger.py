@@ -1,0 +1,140 @@
+"""What a destination remembers of a workflow: inventory, history, backups, and the sync that is under way."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+import msgspec
+
+from sloth_ci.core.objects import Body, Ref
+
+HISTORY_LIMIT = 100
+BACKUP_LIMIT = 10
+
+Phase = Literal["applying", "restoring", "rolling back"]
+"""What the next run does when this one is killed: finish the sync; put the backup back; go on with the rollback."""
+
+RecordStatus = Literal["succeeded", "failed", "cancelled"]
+
+
+class Record(msgspec.Struct, frozen=True, kw_only=True):
+    """One sync or rollback that ended."""
+
+    id: str
+    action: Literal["sync", "rollback"]
+    status: RecordStatus
+    revision: str
+    digest: str
+    started: float
+    finished: float
+    """Unix seconds."""
+    message: str = ""
+    rolled_back: bool = False
+    """The destination was put back to what it was before."""
+    applied: int = 0
+    skipped: int = 0
+    failed: int = 0
+    backup: str | None = None
+    holder: str = ""
+
+
+class Journal(msgspec.Struct, frozen=True, kw_only=True):
+    """The sync that is under way: what the next run finds when this one is killed."""
+
+    id: str
+    action: Literal["sync", "rollback"]
+    revision: str
+    """Where the destination is being brought to, or for a restore after a failed sync, the revision that failed."""
+    digest: str
+    phase: Phase
+    backup: str
+    started: float
+    reason: str = ""
+    """Why the destination is being put back."""
+
+
+class Held(msgspec.Struct, frozen=True, kw_only=True):
+    """A revision that failed: what it renders is not synced again."""
+
+    revision: str
+    intent: str
+    """The first half of the plan digest: what was wanted."""
+    reason: str
+
+
+class PendingRevert(msgspec.Struct, frozen=True, kw_only=True):
+    """A revert that Git does not have yet."""
+
+    branch: str
+    bad: str
+    good: str
+    reason: str
+    digest: str
+
+
+class Ledger(msgspec.Struct, frozen=True, kw_only=True):
+    """The state of one workflow at one destination. It only ever changes by compare-and-swap."""
+
+    inventory: tuple[Ref, ...] = ()
+    history: tuple[Record, ...] = ()
+    """Oldest first, at most `HISTORY_LIMIT`."""
+    journal: Journal | None = None
+    held: tuple[Held, ...] = ()
+    pending_revert: PendingRevert | None = None
+    backups: tuple[str, ...] = ()
+    """Ids, oldest first, at most `BACKUP_LIMIT`."""
+
+    def last(self) -> Record | None:
+        """The newest record."""
+        return self.history[-1] if self.history else None
+
+    def last_good(self) -> Record | None:
+        """The newest sync or rollback that succeeded: what the destination holds."""
+        return next((record for record in reversed(self.history) if record.status == "succeeded"), None)
+
+    def before(self, intent: str) -> Record | None:
+        """The newest success that wanted something else than `intent`: what `previous` means."""
+        good = (r for r in reversed(self.history) if r.status == "succeeded")
+        return next((record for record in good if record.digest.partition(".")[0] != intent), None)
+
+    def holds(self, intent: str) -> Held | None:
+        """The failed revision that wanted exactly the same, or None."""
+        return next((held for held in self.held if held.intent == intent), None)
+
+    def with_record(self, record: Record) -> Ledger:
+        """The ledger after a sync ended."""
+        return msgspec.structs.replace(self, history=(*self.history, record)[-HISTORY_LIMIT:], journal=None)
+
+
+class BackupItem(msgspec.Struct, frozen=True):
+    """One object as it was; no body means that it was not there."""
+
+    ref: Ref
+    body: Body | None
+
+
+class Backup(msgspec.Struct, frozen=True, kw_only=True):
+    """The live state of everything that a sync was about to touch."""
+
+    id: str
+    taken: float
+    """Unix seconds."""
+    revision: str | None
+    """What the destination had been synced to, where that is known."""
+    inventory: tuple[Ref, ...]
+    """What the workflow owned then."""
+    items: tuple[BackupItem, ...]
+
+
+class LockInfo(msgspec.Struct, frozen=True, kw_only=True):
+    """Who holds a destination, and until when."""
+
+    token: str
+    holder: str
+    """For a person: user, host and pid, or the URL of a CI job."""
+    host: str
+    boot: str
+    pid: int
+    acquired: float
+    expires: float
+    """Unix seconds."""

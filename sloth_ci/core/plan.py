@@ -1,0 +1,116 @@
+"""A plan: every change that a sync would make, and why it may not make them."""
+
+from __future__ import annotations
+
+from enum import IntEnum
+from typing import Any, Literal
+
+import msgspec
+
+from sloth_ci.core.objects import Body, Ref, Source
+
+
+class Impact(IntEnum):
+    """How much a change can break."""
+
+    LOW = 0
+    MEDIUM = 1
+    HIGH = 2
+    CRITICAL = 3
+
+    def __str__(self) -> str:
+        return self.name.lower()
+
+
+ChangeType = Literal["create", "update", "recreate", "delete"]
+Reversible = Literal["yes", "partial", "no"]
+ConflictType = Literal[
+    "field_ownership", "git_merge", "duplicate_resource", "immutable_field", "foreign_owner", "validation", "permission"
+]
+
+
+class FieldChange(msgspec.Struct, frozen=True):
+    """One field. `before` or `after` is UNSET where the field was not there.
+
+    `path` reads `spec.template.spec.containers[name=web].image`; inside an embedded document it goes on behind an
+    arrow: `data["app.json"] → log.level`. Where `masked`, both values are fingerprints.
+    """
+
+    path: str
+    before: Any = msgspec.UNSET
+    after: Any = msgspec.UNSET
+    masked: bool = False
+
+
+class Change(msgspec.Struct, frozen=True):
+    """What happens to one object. The states are masked: no secret value is in them."""
+
+    type: ChangeType
+    ref: Ref
+    version: str
+    impact: Impact
+    reasons: tuple[str, ...]
+    reversible: Reversible
+    fields: tuple[FieldChange, ...]
+    current_state: Body | None
+    desired_state: Body | None
+    source: Source | None
+
+
+class Conflict(msgspec.Struct, frozen=True):
+    """Why a plan must not be applied as it is, and the ways out."""
+
+    type: ConflictType
+    resource: str
+    description: str
+    suggestions: tuple[str, ...]
+    current_state: Any = None
+    desired_state: Any = None
+    source: Source | None = None
+
+
+class Summary(msgspec.Struct, frozen=True):
+    """Counts, named as the Lua table names them."""
+
+    total_changes: int
+    created_resources: int
+    updated_resources: int
+    deleted_resources: int
+    conflict_count: int
+    warning_count: int
+
+
+class Plan(msgspec.Struct, frozen=True):
+    """All changes of one workflow at one revision against one destination (or one base revision)."""
+
+    workflow_id: str
+    name: str
+    environment: str | None
+    destination: str
+    """For a person: `directory live/production`, `branch rendered/prod`, or `revision <sha>` for a plan of Git to Git."""
+    revision: str
+    base: str | None
+    digest: str
+    changes: tuple[Change, ...]
+    conflicts: tuple[Conflict, ...]
+    warnings: tuple[str, ...]
+    unchanged: int
+    skipped_files: int
+
+    @property
+    def summary(self) -> Summary:
+        """An object that is made anew (`recreate`) counts as updated."""
+        kinds = [change.type for change in self.changes]
+        return Summary(
+            total_changes=len(kinds),
+            created_resources=kinds.count("create"),
+            updated_resources=kinds.count("update") + kinds.count("recreate"),
+            deleted_resources=kinds.count("delete"),
+            conflict_count=len(self.conflicts),
+            warning_count=len(self.warnings),
+        )
+
+    @property
+    def max_impact(self) -> Impact | None:
+        """The highest impact of any change; None where nothing changes."""
+        return max((change.impact for change in self.changes), default=None)

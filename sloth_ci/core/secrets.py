@@ -1,0 +1,49 @@
+"""Secret values never leave: what is shown of them is a fingerprint, keyed anew for every run."""
+
+from __future__ import annotations
+
+import hashlib
+import hmac
+
+from sloth_ci.core.objects import Body, canonical
+
+LAST_APPLIED = "kubectl.kubernetes.io/last-applied-configuration"
+
+
+class Fingerprinter:
+    """Equal values get equal fingerprints in one run; no fingerprint says anything about its value, or about another run's."""
+
+    def __init__(self, key: bytes) -> None:
+        self._key = key
+
+    def of(self, value: object) -> str:
+        """`(secret 3f9a1c2e)`."""
+        return f"(secret {hmac.new(self._key, canonical(value), hashlib.sha256).hexdigest()[:8]})"
+
+    def mask(self, body: Body) -> Body:
+        """A copy that is fit to be shown. Everything but a Secret is returned as it is."""
+        if not is_secret(body):
+            return body
+        masked = dict(body)
+        for field in ("data", "stringData"):
+            values = body.get(field)
+            if isinstance(values, dict):
+                masked[field] = {key: self.of(value) for key, value in values.items()}
+            elif values is not None:
+                masked[field] = self.of(values)
+        metadata = body.get("metadata")
+        if isinstance(metadata, dict) and LAST_APPLIED in (metadata.get("annotations") or {}):
+            annotations = dict(metadata["annotations"])
+            annotations[LAST_APPLIED] = self.of(annotations[LAST_APPLIED])
+            masked["metadata"] = {**metadata, "annotations": annotations}
+        return masked
+
+
+def is_secret(body: Body) -> bool:
+    """Whether the object is a core/v1 Secret, well formed or not."""
+    return body.get("kind") == "Secret" and body.get("apiVersion") == "v1"
+
+
+def is_secret_path(path: str) -> bool:
+    """Whether a field of a Secret, as `core.diff` writes its path, holds a value that must not be shown."""
+    return path.startswith(("data", "stringData")) or LAST_APPLIED in path

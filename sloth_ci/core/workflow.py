@@ -1,0 +1,278 @@
+"""What a workflow is: the tables of the Lua file, checked strictly."""
+
+from __future__ import annotations
+
+import difflib
+import hashlib
+import re
+from collections.abc import Callable, Mapping, Sequence
+from types import UnionType
+from typing import Any, Literal, TypeVar, get_args, get_origin
+
+import msgspec
+
+from sloth_ci.core.errors import UsageError
+
+T = TypeVar("T")
+
+_DURATION = re.compile(r"(\d+(?:\.\d+)?)(ms|s|m|h|d)")
+_UNIT_SECONDS = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0, "d": 86400.0}
+
+
+class Duration(float):
+    """Seconds, written as a number of seconds or as `"90s"`, `"5m"`, `"1h30m"`."""
+
+    @classmethod
+    def parse(cls, value: object) -> Duration:
+        """Read a duration. Raises ValueError for anything else, and for less than nothing."""
+        if isinstance(value, bool) or not isinstance(value, int | float | str):
+            raise ValueError('expected a duration such as "5m" or a number of seconds')
+        if isinstance(value, int | float):
+            seconds = float(value)
+        else:
+            parts = _DURATION.findall(value)
+            if not parts or "".join(n + u for n, u in parts) != value.strip():
+                raise ValueError(f'expected a duration such as "5m" or "1h30m", got "{value}"')
+            seconds = sum(float(n) * _UNIT_SECONDS[u] for n, u in parts)
+        if not 0 <= seconds < float("inf"):
+            raise ValueError("a duration cannot be negative or endless")
+        return cls(seconds)
+
+
+class _Table(msgspec.Struct, forbid_unknown_fields=True, frozen=True, kw_only=True):
+    pass
+
+
+class Credentials(_Table, frozen=True):
+    """How to log in to a Git remote. Never printed: `repr` shows the type alone."""
+
+    type: Literal["token", "basic", "ssh"] = "token"
+    token: str | None = None
+    username: str | None = None
+    password: str | None = None
+    ssh_key: str | None = None
+    """The private key itself, or the path of its file."""
+    known_hosts: str | None = None
+
+    def __repr__(self) -> str:
+        return f"Credentials(type={self.type!r})"
+
+
+class RepositorySpec(_Table, frozen=True):
+    """`gitops.register_repository{}`."""
+
+    url: str
+    """A URL, `owner/name` (on the forge of this run, else GitHub), or a path of this machine."""
+    branch: str | None = None
+    """The branch to follow; None is the branch that the remote's HEAD names."""
+    credentials: Credentials | None = None
+    submodules: bool = False
+
+    @property
+    def id(self) -> str:
+        """Stable across runners: made from the URL and the branch."""
+        return stable_id(self.url, "repo", self.url, self.branch or "")
+
+
+class Retry(_Table, frozen=True):
+    """How often and when a failed change is tried again."""
+
+    limit: int = 3
+    backoff: Literal["exponential", "linear", "fixed"] = "exponential"
+    delay: Duration = Duration(10)
+    max_duration: Duration = Duration(180)
+
+    def delays(self) -> list[float]:
+        """Seconds to wait before each retry, none longer than `max_duration`."""
+        factor: dict[str, Callable[[int], int]] = {
+            "exponential": lambda n: 2**n,
+            "linear": lambda n: n + 1,
+            "fixed": lambda n: 1,
+        }
+        step = factor[self.backoff]
+        return [min(self.delay * step(n), self.max_duration) for n in range(self.limit)]
+
+
+class HealthCheck(_Table, frozen=True):
+    """What has to hold after an apply before the sync counts as done."""
+
+    enabled: bool = True
+    timeout: Duration = Duration(300)
+    interval: Duration = Duration(2)
+    failure_mode: Literal["ignore", "fail", "rollback"] | None = None
+    """None: `rollback` where the workflow says `rollback_on_failure`, else `fail`."""
+    command: str | list[str] | None = None
+    """Healthy when it exits with 0. A string goes to `sh -c`, a list runs as it is."""
+    http: str | None = None
+    """Healthy when a GET of this URL answers 2xx."""
+    lua: Any = None
+    """Healthy when this Lua function returns true."""
+
+
+class SyncPolicy(_Table, frozen=True):
+    """`sync_policy = {...}`."""
+
+    auto_prune: bool = True
+    allow_empty: bool = False
+    """Let a revision without any manifest delete everything."""
+    prune_limit: float = 0.5
+    """The largest share of the inventory that one sync may delete, 0 to 1."""
+    retry: Retry = Retry()
+    health_check: HealthCheck = HealthCheck()
+    pre_sync_hooks: list[Any] = []
+    """Shell commands or Lua functions, run in order before the first change."""
+    post_sync_hooks: list[Any] = []
+
+
+class ConflictPolicy(_Table, frozen=True):
+    """`conflicts = {...}`: what to do with a field or an object that somebody else owns."""
+
+    field_ownership: Literal["fail", "yield", "force"] = "fail"
+    managers: dict[str, Literal["fail", "yield", "force"]] = {}
+    foreign_owner: Literal["fail", "adopt"] = "fail"
+
+
+class DestinationSpec(_Table, frozen=True):
+    """`destination = {...}`: a directory, or a branch of rendered manifests."""
+
+    directory: str | None = None
+    """Path, relative to the directory of the workflow file."""
+    branch: str | None = None
+    repository: str | None = None
+    """Where the branch is: a URL or a path; None is the workflow's own repository."""
+    path: str = ""
+    """Folder on the branch that holds the manifests."""
+    namespace: str | None = None
+    """Namespace for objects that name none."""
+
+
+class HelmSpec(_Table, frozen=True):
+    """`render = { helm = {...} }`."""
+
+    release: str | None = None
+    namespace: str | None = None
+    values: dict[str, Any] = {}
+    values_files: list[str] = []
+    environment_values: dict[str, list[str]] = {}
+    """Values files by the name of the environment."""
+    kube_version: str | None = None
+    api_versions: list[str] = []
+    include_crds: bool = True
+
+
+class RenderSpec(_Table, frozen=True):
+    """`render = {...}`: how `target_path` becomes objects. Without it, what is there decides."""
+
+    type: Literal["auto", "plain", "kustomize", "helm"] = "auto"
+    helm: HelmSpec = HelmSpec()
+    allow_remote_bases: bool = False
+    allow_exec_plugins: bool = False
+    allow_lookup: bool = False
+
+
+class WorkflowSpec(_Table, frozen=True):
+    """One unit of deployment: what `gitops.workflow{}` and `gitops.create_workflow{}` declare."""
+
+    repository: RepositorySpec
+    name: str = "default"
+    branch: str | None = None
+    target_path: str = ""
+    environment: str | None = None
+    destination: DestinationSpec | None = None
+    render: RenderSpec = RenderSpec()
+    auto_sync: bool = False
+    diff_preview: bool = True
+    rollback_on_failure: bool = False
+    approval_required: bool = False
+    sync_interval: Duration = Duration(300)
+    sync_policy: SyncPolicy = SyncPolicy()
+    conflicts: ConflictPolicy = ConflictPolicy()
+    branch_strategy: Literal["github-flow", "gitflow"] | dict[str, str] | None = None
+    """Which branch belongs to which environment; a table maps branch patterns to environments."""
+    depends_on: list[str] = []
+
+    @property
+    def id(self) -> str:
+        """Stable across runners: made from the repository, path, environment and name, and nothing else."""
+        return stable_id(
+            self.name, "workflow", self.repository.url, self.target_path, self.environment or "", self.name
+        )
+
+
+def stable_id(label: str, *parts: str) -> str:
+    """A readable id: the label in lower case with dashes, and 10 hex digits of the hash of the parts."""
+    slug = re.sub(r"[^a-z0-9]+", "-", label.rsplit("/", 1)[-1].removesuffix(".git").lower()).strip("-")[:40]
+    digest = hashlib.sha256("\0".join(parts).encode()).hexdigest()[:10]
+    return f"{slug}-{digest}" if slug else digest
+
+
+def read_table(table: object, kind: type[T], what: str) -> T:
+    """Turn a table into a checked struct.
+
+    `what` names the table in errors, as the user knows it: `gitops.workflow`. Raises UsageError that names the key,
+    what was expected, and for an unknown key the one that was probably meant.
+    """
+    try:
+        return msgspec.convert(_checked(table, kind, what), kind, dec_hook=_decode)
+    except msgspec.ValidationError as error:
+        raise UsageError(f"{what}: {_readable(str(error))}") from None
+
+
+def _decode(kind: type, value: object) -> object:
+    if kind is Duration:
+        return Duration.parse(value)
+    raise NotImplementedError(kind)
+
+
+def _checked(table: object, kind: Any, what: str) -> object:
+    """Find the first unknown key, however deep: msgspec names it but cannot say which was meant.
+
+    Lua has one empty table: where the field is a list it becomes one.
+    """
+    if table == {} and any(get_origin(option) is list for option in _options(kind)):
+        return []
+    struct = next((o for o in _options(kind) if isinstance(o, type) and issubclass(o, msgspec.Struct)), None)
+    if not isinstance(table, Mapping) or struct is None:
+        return table
+    fields = {field.encode_name: field.type for field in msgspec.structs.fields(struct)}
+    for key in table:
+        if key not in fields:
+            raise UsageError(f"{what}: unknown key '{key}'", did_you_mean(str(key), list(fields)))
+    return {key: _checked(value, fields[key], f"{what}.{key}") for key, value in table.items()}
+
+
+def _options(kind: Any) -> tuple[Any, ...]:
+    """The members of a union, or the type alone."""
+    return get_args(kind) if isinstance(kind, UnionType) else (kind,)
+
+
+def did_you_mean(word: str, known: Sequence[str]) -> str:
+    """A hint: the nearest known word, or all of them."""
+    close = difflib.get_close_matches(word, known, n=1, cutoff=0.6)
+    if close:
+        return f"did you mean '{close[0]}'?"
+    return "known keys: " + ", ".join(sorted(known))
+
+
+_WORDS = {
+    "object": "a table",
+    "array": "a list",
+    "str": "a string",
+    "bool": "true or false",
+    "int": "a whole number",
+    "float": "a number",
+    "null": "nil",
+}
+
+
+def _readable(message: str) -> str:
+    """msgspec's message with the key first, and in the words of Lua."""
+    text, _, path = message.partition(" - at `$")
+
+    def in_words(match: re.Match[str]) -> str:
+        return " or ".join(_WORDS.get(name, name) for name in match[1].split(" | ") if name != "null")
+
+    text = re.sub(r"`([a-z |]+)`", in_words, text)
+    key = path.rstrip("`").lstrip(".")
+    text = text[:1].lower() + text[1:]
+    return f"'{key}': {text}" if key else text
