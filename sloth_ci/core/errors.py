@@ -10,6 +10,7 @@
     ├── RolledBackError   8   it failed, and the destination is back where it was
     ├── ForgeError        9   GitHub or GitLab said no
     │   └── RepositoryError   a Git remote said no, or Git itself failed
+    │       └── StateMoved    another writer was first
     ├── UnreachableError 10   the destination cannot be reached
     ├── LockedError      11   somebody else is syncing
     └── Interrupted     130   a person or the runner stopped it
@@ -83,6 +84,10 @@ class ForgeError(SlothError):
 
 class RepositoryError(ForgeError):
     """A Git remote refused or did not answer, or a Git command failed."""
+
+
+class StateMoved(RepositoryError):
+    """Another writer changed a ref since it was read. Read it again and decide anew."""
 
 
 class UnreachableError(SlothError):

@@ -54,33 +54,16 @@ _DELETE, _CREATE, _UPDATE, _RECREATE = "delete", "create", "update", "recreate"
 _POD = r"^(spec\.(jobTemplate\.spec\.)?template\.)?spec\."
 _p = re.compile
 
+# fmt: off
 RULES: tuple[Rule, ...] = (
-    # fmt: off
-    Rule(
-        Impact.CRITICAL,
-        "its volume's data may be deleted with it",
-        _DELETE,
-        _kinds("PersistentVolume", "PersistentVolumeClaim"),
-    ),
+    Rule(Impact.CRITICAL, "its volume's data may be deleted with it", _DELETE, _kinds("PersistentVolume", "PersistentVolumeClaim")),
     Rule(Impact.CRITICAL, "everything in the namespace is deleted with it", _DELETE, _kinds("Namespace")),
     Rule(Impact.CRITICAL, "every object of its kind is deleted with it", _DELETE, _kinds("CustomResourceDefinition")),
     Rule(Impact.CRITICAL, "a stateful workload is removed", _DELETE, _kinds("StatefulSet")),
     Rule(Impact.CRITICAL, "whatever mounts or reads the secret fails at its next start", _DELETE, _kinds("Secret")),
-    Rule(
-        Impact.HIGH,
-        "the workload stops",
-        _DELETE,
-        _kinds("Deployment", "DaemonSet", "ReplicaSet", "Pod", "CronJob", "Job"),
-    ),
-    Rule(
-        Impact.HIGH, "traffic to it ends", _DELETE, _kinds("Service", "Ingress", "HTTPRoute", "Gateway", "IngressClass")
-    ),
-    Rule(
-        Impact.HIGH,
-        "what it protects is open",
-        _DELETE,
-        _kinds("NetworkPolicy", "PodDisruptionBudget", "ResourceQuota", *WEBHOOKS),
-    ),
+    Rule(Impact.HIGH, "the workload stops", _DELETE, _kinds("Deployment", "DaemonSet", "ReplicaSet", "Pod", "CronJob", "Job")),
+    Rule(Impact.HIGH, "traffic to it ends", _DELETE, _kinds("Service", "Ingress", "HTTPRoute", "Gateway", "IngressClass")),
+    Rule(Impact.HIGH, "what it protects is open", _DELETE, _kinds("NetworkPolicy", "PodDisruptionBudget", "ResourceQuota", *WEBHOOKS)),
     Rule(Impact.HIGH, "whoever relies on these rights loses them", _DELETE, RBAC | _kinds("ServiceAccount")),
     Rule(Impact.MEDIUM, "the object is removed", _DELETE),
     Rule(Impact.HIGH, "deleted and made anew: there is a gap in between", _RECREATE),
@@ -98,51 +81,23 @@ RULES: tuple[Rule, ...] = (
     Rule(Impact.HIGH, "scaled to zero", _UPDATE, None, _p(r"^spec\.(replicas|minReplicas|maxReplicas)$"), _to_zero),
     Rule(Impact.HIGH, "suspended", _UPDATE, WORKLOADS, _p(r"^spec\.suspend$"), lambda c: c.after is True),
     Rule(Impact.HIGH, "every matching request to the API server goes through it", _UPDATE, WEBHOOKS, _p(r"^webhooks")),
-    Rule(
-        Impact.HIGH,
-        "a served version of the API goes away",
-        _UPDATE,
-        _kinds("CustomResourceDefinition"),
-        _p(r"^spec\.versions\[name=[^]]*\]$"),
-        _removed,
-    ),
+    Rule(Impact.HIGH, "a served version of the API goes away", _UPDATE, _kinds("CustomResourceDefinition"), _p(r"^spec\.versions\[name=[^]]*\]$"), _removed),
     Rule(Impact.MEDIUM, "the schema of an API changes", _UPDATE, _kinds("CustomResourceDefinition"), _p(r"^spec\.")),
-    Rule(
-        Impact.HIGH,
-        "runs with more privileges",
-        _UPDATE,
-        None,
-        _p(r"(privileged|allowPrivilegeEscalation|hostNetwork|hostPID|hostIPC)$"),
-        lambda c: c.after is True,
-    ),
+    Rule(Impact.HIGH, "runs with more privileges", _UPDATE, None, _p(r"(privileged|allowPrivilegeEscalation|hostNetwork|hostPID|hostIPC)$"), lambda c: c.after is True),
     Rule(Impact.HIGH, "mounts a path of the node", _UPDATE, None, _p(r"hostPath"), _grows),
     Rule(Impact.HIGH, "runs under another service account", _UPDATE, WORKLOADS, _p(_POD + r"serviceAccountName$")),
     Rule(Impact.HIGH, "who may reach what changes", _UPDATE, _kinds("NetworkPolicy"), _p(r"^spec\.")),
     Rule(Impact.MEDIUM, "a value of a secret changes", _UPDATE, _kinds("Secret"), _p(r"^(data|stringData|type)")),
-    Rule(
-        Impact.MEDIUM,
-        "other storage",
-        _UPDATE,
-        None,
-        _p(r"(volumeClaimTemplates|storageClassName|^spec\.resources\.requests\.storage)"),
-    ),
+    Rule(Impact.MEDIUM, "other storage", _UPDATE, None, _p(r"(volumeClaimTemplates|storageClassName|^spec\.resources\.requests\.storage)")),
     Rule(Impact.MEDIUM, "another image", _UPDATE, None, _p(r"\.image$")),
     Rule(Impact.MEDIUM, "fewer or other resources for its pods", _UPDATE, WORKLOADS, _p(r"\.resources(\.|$)")),
-    Rule(
-        Impact.MEDIUM, "its pods are restarted", _UPDATE, WORKLOADS, _p(r"^spec\.(jobTemplate\.spec\.)?template(\.|$)")
-    ),
+    Rule(Impact.MEDIUM, "its pods are restarted", _UPDATE, WORKLOADS, _p(r"^spec\.(jobTemplate\.spec\.)?template(\.|$)")),
     Rule(Impact.MEDIUM, "another number of pods", _UPDATE, None, _p(r"^spec\.(replicas|minReplicas|maxReplicas)$")),
-    Rule(
-        Impact.MEDIUM,
-        "traffic is routed in another way",
-        _UPDATE,
-        _kinds("Ingress", "HTTPRoute", "Gateway"),
-        _p(r"^spec\."),
-    ),
+    Rule(Impact.MEDIUM, "traffic is routed in another way", _UPDATE, _kinds("Ingress", "HTTPRoute", "Gateway"), _p(r"^spec\.")),
     Rule(Impact.LOW, "labels or annotations", _UPDATE, None, _p(r"^metadata\.(labels|annotations)")),
     Rule(Impact.LOW, "configuration", _UPDATE),
-    # fmt: on
 )
+# fmt: on
 
 UNDO: tuple[tuple[str, frozenset[str] | None, Reversible], ...] = (
     (_DELETE, _kinds("PersistentVolume", "PersistentVolumeClaim", "Namespace", "CustomResourceDefinition"), "no"),

@@ -1,0 +1,57 @@
+"""A Git branch of rendered manifests as a destination: what Argo CD and Flux users sync from."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Generic
+
+from sloth_ci.core.errors import ApplyError, StateMoved
+from sloth_ci.core.objects import Manifest, Ref, Write
+from sloth_ci.core.workflow import stable_id
+from sloth_ci.destinations.gitledger import RefStore, S
+from sloth_ci.destinations.layout import SUFFIXES, content_of, path_of, read_files
+
+
+class BranchDestination(Generic[S]):
+    """One commit a sync. Files outside `folder`, and files that hold no object, are left alone."""
+
+    atomic = True
+
+    def __init__(self, store: RefStore[S], branch: str, folder: str, where: str) -> None:
+        self._store = store
+        self._folder = f"{folder.strip('/')}/" if folder.strip("/") else ""
+        self._strangers: dict[Ref, str] = {}
+        self._tip: S | None = None
+        self.label = f"branch {branch}" + (f" of {where}" if where else "")
+        self.id = stable_id(branch, "branch", where, branch, self._folder)
+
+    def live(self) -> Mapping[Ref, Manifest]:
+        """Every object on the branch. A branch that is not there yet is empty."""
+        self._tip = self._store.read()
+        files = self._tip.files if self._tip else {}
+        names = sorted(name for name in files if name.startswith(self._folder) and name.endswith(SUFFIXES))
+        objects, self._strangers = read_files(
+            ((name.removeprefix(self._folder), files[name]) for name in names), self.label
+        )
+        return objects
+
+    def strangers(self) -> Mapping[Ref, str]:
+        """As the last `live` found them."""
+        return self._strangers
+
+    def write(self, writes: list[Write], message: str, done: Callable[[Ref], None]) -> None:
+        """Everything in one commit on top of the tip that the last `live` saw."""
+        if not writes:
+            return
+        changes = {
+            self._folder + path_of(item.ref): None if item.body is None else content_of(item.body) for item in writes
+        }
+        try:
+            self._tip = self._store.write(changes, message=message, expected=self._tip)
+        except StateMoved:
+            raise ApplyError(
+                f"somebody else pushed to {self.label} meanwhile",
+                "sync again: the plan is made anew on what is there now",
+            ) from None
+        for item in writes:
+            done(item.ref)

@@ -1,0 +1,197 @@
+"""Ledger and lock in Git refs: state that survives a runner without a database.
+
+`refs/sloth/<destination>/<workflow>` holds a ledger, `refs/sloth/<destination>/lock` the lock. Each change is one
+commit, pushed only where the remote still has what was read, so that of two writers one wins and the other is told.
+"""
+
+from __future__ import annotations
+
+import os
+import secrets
+import socket
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Generic, Protocol, TypeVar
+
+import msgspec
+
+from sloth_ci.core.errors import LockedError, StateMoved, UsageError
+from sloth_ci.core.ledger import BACKUP_LIMIT, Backup, Ledger, LockInfo
+
+_LEDGER = "ledger.json"
+_LOCK = "lock.json"
+
+
+class Snapshot(Protocol):
+    """A ref at one commit."""
+
+    @property
+    def files(self) -> Mapping[str, bytes]:
+        """Path to content, read when asked for."""
+
+
+S = TypeVar("S", bound=Snapshot)
+
+
+class RefStore(Protocol[S]):
+    """Files behind a ref of a remote, changed by compare-and-swap."""
+
+    def read(self) -> S | None:
+        """What the remote has now."""
+
+    def write(self, changes: Mapping[str, bytes | None], *, message: str, expected: S | None) -> S:
+        """Add, replace, delete (None) files. Raises StateMoved."""
+
+    def delete(self, expected: S) -> None:
+        """Raises StateMoved."""
+
+
+class GitLedger(Generic[S]):
+    """The engine's `LedgerStore` on a ref."""
+
+    def __init__(self, store: RefStore[S]) -> None:
+        self._store = store
+        self._seen: S | None = None
+
+    def load(self) -> Ledger:
+        """The newest ledger of the remote."""
+        self._seen = self._store.read()
+        if self._seen is None:
+            return Ledger()
+        return msgspec.json.decode(self._seen.files[_LEDGER], type=Ledger)
+
+    def save(self, ledger: Ledger, message: str, *, backup: Backup | None = None) -> Ledger:
+        """Write the ledger, and the backup beside it; the oldest backups over the limit go."""
+        changes: dict[str, bytes | None] = {}
+        if backup is not None:
+            changes[_backup_path(backup.id)] = msgspec.json.encode(backup)
+            ids = (*ledger.backups, backup.id)
+            ledger = msgspec.structs.replace(ledger, backups=ids[-BACKUP_LIMIT:])
+            changes |= {_backup_path(old): None for old in ids[:-BACKUP_LIMIT]}
+        changes[_LEDGER] = msgspec.json.format(msgspec.json.encode(ledger), indent=1)
+        try:
+            self._seen = self._store.write(changes, message=message, expected=self._seen)
+        except StateMoved:
+            raise LockedError(
+                "somebody else changed the state of this workflow meanwhile", "run it again on what is there now"
+            ) from None
+        return ledger
+
+    def backup(self, backup_id: str) -> Backup:
+        """Read one backup."""
+        files: Mapping[str, bytes] = self._seen.files if self._seen else {}
+        content = files.get(_backup_path(backup_id))
+        if content is None:
+            known = sorted(name.split("/")[1].removesuffix(".json") for name in files if name.startswith("backups/"))
+            raise UsageError(f"there is no backup '{backup_id}'", f"backups: {', '.join(known) or 'none'}")
+        return msgspec.json.decode(content, type=Backup)
+
+
+def _backup_path(backup_id: str) -> str:
+    return f"backups/{backup_id}.json"
+
+
+class GitLock(Generic[S]):
+    """The engine's `Lock` on a ref.
+
+    A holder on this machine whose process is gone is dead at once; one on another machine when it has expired.
+    """
+
+    def __init__(self, store: RefStore[S], *, holder: str, ttl: float, clock: Callable[[], float]) -> None:
+        self._store = store
+        self._holder = holder
+        self._ttl = ttl
+        self._clock = clock
+        self._mine: S | None = None
+        self._token = secrets.token_hex(8)
+
+    def acquire(self) -> LockInfo | None:
+        """Take the lock, from a dead holder too."""
+        there = self._store.read()
+        info = _read(there)
+        if info is not None and not self._dead(info):
+            raise self._refusal(info)
+        try:
+            self._mine = self._store.write({_LOCK: self._entry()}, message=f"lock: {self._holder}", expected=there)
+        except StateMoved:
+            winner = _read(self._store.read())
+            if winner is None:
+                raise LockedError("another sync took the lock at the same moment", "run it again") from None
+            raise self._refusal(winner) from None
+        return info
+
+    def renew(self) -> None:
+        """Push the expiry out by another time to live."""
+        try:
+            self._mine = self._store.write(
+                {_LOCK: self._entry()}, message=f"renew: {self._holder}", expected=self._mine
+            )
+        except StateMoved:
+            winner = _read(self._store.read())
+            raise LockedError(
+                f"the lock was lost to {winner.holder if winner else 'somebody who has released it'}",
+                "this sync took longer than the lock allows; look at what the other one did",
+            ) from None
+
+    def release(self) -> None:
+        """Delete the ref, if it is still ours."""
+        if self._mine is None:
+            return
+        mine, self._mine = self._mine, None
+        try:
+            self._store.delete(mine)
+        except StateMoved:
+            return  # it had expired and belongs to somebody else now: not ours to take away
+
+    def holder(self) -> LockInfo | None:
+        """Who holds it now; a dead holder holds nothing."""
+        info = _read(self._store.read())
+        return None if info is None or self._dead(info) else info
+
+    def _entry(self) -> bytes:
+        now = self._clock()
+        return msgspec.json.encode(
+            LockInfo(
+                token=self._token,
+                holder=self._holder,
+                host=socket.gethostname(),
+                boot=_boot_id(),
+                pid=os.getpid(),
+                acquired=now,
+                expires=now + self._ttl,
+            )
+        )
+
+    def _dead(self, info: LockInfo) -> bool:
+        if info.expires <= self._clock():
+            return True
+        here = info.host == socket.gethostname() and info.boot == _boot_id()
+        return here and not _alive(info.pid)
+
+    def _refusal(self, info: LockInfo) -> LockedError:
+        left = max(0, round(info.expires - self._clock()))
+        return LockedError(
+            f"locked by {info.holder}", f"wait for it to end; if it is dead, the lock expires in {left} s"
+        )
+
+
+def _read(snapshot: Snapshot | None) -> LockInfo | None:
+    return msgspec.json.decode(snapshot.files[_LOCK], type=LockInfo) if snapshot else None
+
+
+def _boot_id() -> str:
+    """Tells one boot of one kernel from all others, so that a pid is only ever compared within it."""
+    try:
+        return Path("/proc/sys/kernel/random/boot_id").read_text().strip()
+    except OSError:
+        return ""
+
+
+def _alive(pid: int) -> bool:
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return False
+    except PermissionError:
+        return True
+    return True

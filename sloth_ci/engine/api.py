@@ -1,0 +1,172 @@
+"""What Lua may ask for, as plain tables: the functions of `gitops` on a session."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from datetime import UTC, datetime
+
+import msgspec
+
+from sloth_ci.core.errors import SlothError, UsageError
+from sloth_ci.core.events import Level
+from sloth_ci.core.outcome import SyncOutcome
+from sloth_ci.core.plan import Plan
+from sloth_ci.core.workflow import RepositorySpec, WorkflowSpec, read_table
+from sloth_ci.engine.controller import one_pass
+from sloth_ci.engine.preview import preview
+from sloth_ci.engine.rollback import PREVIOUS, rollback
+from sloth_ci.engine.session import Session
+from sloth_ci.engine.status import status
+from sloth_ci.engine.sync import sync
+from sloth_ci.report.document import plan_document
+
+ALLOWED_ENVIRONMENT = ("CI", "HOME", "USER", "LANG", "TZ", "PWD")
+_ALLOWED_PREFIXES = ("SLOTH_", "GITHUB_", "CI_", "GITLAB_", "RUNNER_")
+_NEVER = ("TOKEN", "SECRET", "PASSWORD", "PASSWD", "KEY", "CREDENTIAL", "JWT")
+
+
+class Api:
+    """`script.host.Host` on the real engine."""
+
+    def __init__(self, session: Session, *, trusted: bool, allowed_environment: tuple[str, ...] = ()) -> None:
+        self._session = session
+        self._allowed = {*ALLOWED_ENVIRONMENT, *allowed_environment}
+        self.trusted = trusted
+        self.plans: dict[str, Plan] = {}
+        """The last plan of each workflow that the script asked for."""
+        self.outcomes: list[SyncOutcome] = []
+
+    @property
+    def rehearsal(self) -> bool:
+        """Whether every mutation is a dry-run."""
+        return self._session.rehearsal
+
+    def register_repository(self, table: dict[str, object]) -> str:
+        """`gitops.register_repository{}`: returns the id."""
+        return self._session.register_repository(read_table(table, RepositorySpec, "gitops.register_repository"))
+
+    def create_workflow(self, table: dict[str, object], what: str) -> str:
+        """`gitops.workflow{}` and `gitops.create_workflow{}`: returns the id.
+
+        The repository is `repository` (an id, a URL or a table) or `repo` (a URL); `credentials` belong to it.
+        """
+        table = dict(table)
+        given = table.pop("repo", None) if "repo" in table else table.get("repository")
+        credentials = table.pop("credentials", None)
+        if given is None:
+            raise UsageError(
+                f"{what}: no repository", 'give repo = "https://…", or repository = gitops.register_repository{…}'
+            )
+        repository = self._repository(given, credentials, table.get("branch"), what)
+        table["repository"] = msgspec.to_builtins(repository)
+        if "name" not in table:
+            table["name"] = repository.url.rstrip("/").rsplit("/", 1)[-1].removesuffix(".git") or "default"
+        return self._session.add_workflow(read_table(table, WorkflowSpec, what))
+
+    def _repository(self, given: object, credentials: object, branch: object, what: str) -> RepositorySpec:
+        if isinstance(given, dict):
+            spec = read_table(given, RepositorySpec, f"{what}.repository")
+        elif not isinstance(given, str):
+            raise UsageError(f"{what}: 'repository': expected an id, a URL or a table")
+        elif given in self._session.repositories:
+            return self._session.repositories[given]
+        else:
+            table = {"url": given, "branch": branch, "credentials": credentials}
+            spec = read_table({k: v for k, v in table.items() if v is not None}, RepositorySpec, what)
+        self._session.register_repository(spec)
+        return spec
+
+    def workflow_info(self, workflow_id: str) -> dict[str, object]:
+        """The fields of the object that `gitops.workflow` returns."""
+        workflow = self._session.workflow(workflow_id)
+        return {
+            "workflow_id": workflow_id,
+            "repository_id": workflow.repository.id,
+            "name": workflow.name,
+            "environment": workflow.environment,
+            "branch": workflow.branch,
+            "target_path": workflow.target_path,
+            "auto_sync": workflow.auto_sync,
+        }
+
+    def generate_diff(self, workflow_id: str) -> dict[str, object] | None:
+        """The plan as a table; None only where there is nothing to change and nothing wrong."""
+        plan = preview(self._session, self._session.workflow(workflow_id))
+        self.plans[workflow_id] = plan
+        if not plan.changes and not plan.conflicts and not plan.warnings:
+            return None
+        moment = datetime.fromtimestamp(self._session.clock(), UTC).isoformat(timespec="seconds")
+        return plan_document(plan, generated_at=moment)
+
+    def sync_workflow(self, workflow_id: str) -> tuple[bool, str | None]:
+        """True, or false and why."""
+        workflow = self._session.workflow(workflow_id)
+
+        def run() -> tuple[bool, str | None]:
+            outcome = sync(self._session, workflow)
+            self.outcomes.append(outcome)
+            return outcome.status != "failed", outcome.message
+
+        return self._outcome(run)
+
+    def rollback_workflow(self, workflow_id: str, reason: str | None, to: str | None) -> tuple[bool, str | None]:
+        """True, or false and why."""
+        workflow = self._session.workflow(workflow_id)
+
+        def run() -> tuple[bool, str | None]:
+            outcome = rollback(self._session, workflow, reason=reason or "rollback requested", to=to or PREVIOUS)
+            return outcome.status != "failed", outcome.message
+
+        return self._outcome(run)
+
+    def _outcome(self, run: Callable[[], tuple[bool, str | None]]) -> tuple[bool, str | None]:
+        """An outcome is a value: what stops a sync is told to the script, which decides. A wrong call is raised."""
+        try:
+            done, message = run()
+        except UsageError:
+            raise
+        except SlothError as error:
+            self._session.observer.log("error", error.message)
+            return False, error.message
+        return done, None if done else message
+
+    def get_workflow_status(self, workflow_id: str) -> dict[str, object]:
+        """The table of DESIGN's `get_workflow_status`."""
+        return status(self._session, self._session.workflow(workflow_id))
+
+    def list_workflows(self) -> list[dict[str, object]]:
+        """Every declared workflow, without asking any remote."""
+        return [{"id": workflow_id, **self.workflow_info(workflow_id)} for workflow_id in self._session.workflows]
+
+    def start_auto_sync(self) -> None:
+        """In a CI job: one pass, now. Elsewhere the loop starts when the file has run to its end."""
+        if self._session.environ.get("CI"):
+            for turn in one_pass(self._session):
+                if turn.outcome is None:
+                    self._session.observer.log("error", f"{turn.workflow.name}: {turn.error}")
+                else:
+                    self.outcomes.append(turn.outcome)
+        else:
+            self._session.auto_sync_started = True
+
+    def stop_auto_sync(self) -> None:
+        """The loop does not start, or ends."""
+        self._session.auto_sync_started = False
+
+    def ask(self) -> str:
+        """What `io.read()` returns."""
+        return self._session.gate.ask()
+
+    def log(self, level: Level, message: str) -> None:
+        """One line for the reader."""
+        self._session.observer.log(level, message)
+
+    def environment(self, name: str) -> str | None:
+        """An environment variable that a script may see. Raises UsageError for one it may not."""
+        allowed = name in self._allowed or name.startswith(_ALLOWED_PREFIXES)
+        if not allowed or any(word in name.upper() for word in _NEVER):
+            raise UsageError(
+                f"env.get: '{name}' is not allowed",
+                "allow it with --allow-env; names of tokens and passwords never are",
+            )
+        return self._session.environ.get(name)

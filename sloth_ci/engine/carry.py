@@ -1,0 +1,182 @@
+"""Carrying a plan out, as sync and rollback both do it: back up, apply, check health, prune."""
+
+from __future__ import annotations
+
+import secrets
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+
+from msgspec.structs import replace
+
+from sloth_ci.core.errors import Interrupted, UnhealthyError, UnreachableError
+from sloth_ci.core.ledger import Backup, BackupItem, Journal, Ledger, Phase
+from sloth_ci.core.objects import Manifest, Ref, Write
+from sloth_ci.core.order import rank
+from sloth_ci.core.outcome import Health, ItemOutcome
+from sloth_ci.core.plan import ChangeType, Plan
+from sloth_ci.core.workflow import Retry, WorkflowSpec
+from sloth_ci.engine.checks import run_hooks, wait_healthy
+from sloth_ci.engine.place import Place
+from sloth_ci.engine.preview import Planned
+from sloth_ci.engine.session import Session
+
+_GOES_ON = "the next sync goes on from here"
+
+
+@dataclass
+class Carried:
+    """What became of a plan, as far as it came. It is complete, too, when `carry_out` raised."""
+
+    id: str
+    ledger: Ledger
+    backup: Backup | None = None
+    items: dict[Ref, ItemOutcome] = field(default_factory=dict)
+    health: Health = "unknown"
+    pruned: bool = False
+
+
+def new_id(kind: str) -> str:
+    """A short id that is unique among the runs of a workflow."""
+    return f"{kind}-{secrets.token_hex(5)}"
+
+
+def carry_out(
+    place: Place,
+    planned: Planned,
+    carried: Carried,
+    *,
+    phase: Phase,
+    before: Backup | None = None,
+) -> None:
+    """Bring the destination to the plan. `carried` is filled in on the way.
+
+    `before` is the backup of an interrupted sync that this one finishes: what it saw first is what a rollback has to
+    bring back. Raises ApplyError, UnhealthyError, UnreachableError, Interrupted.
+    """
+    plan, policy = planned.plan, place.workflow.sync_policy
+    carried.backup = backup = _take_backup(place.session, carried, planned, before)
+    union = tuple(sorted({*carried.ledger.inventory, *planned.desired}))
+    journal = Journal(
+        id=carried.id,
+        action="sync" if phase == "applying" else "rollback",
+        revision=plan.revision,
+        digest=plan.digest,
+        phase=phase,
+        backup=backup.id,
+        started=place.session.clock(),
+    )
+    place.session.observer.phase("back up")
+    carried.ledger = place.ledger.save(
+        replace(carried.ledger, inventory=union, journal=journal),
+        f"{phase} {plan.revision[:10]}",
+        backup=backup,
+    )
+    place.session.checkpoint("backed up")
+    about = about_of(place, plan)
+    run_hooks(place.session, policy.pre_sync_hooks, "pre_sync_hooks", about)
+    place.session.checkpoint("pre hooks")
+
+    writes = [Write(c.ref, planned.desired[c.ref].body) for c in plan.changes if c.type != "delete"]
+    writes.sort(key=lambda write: rank(write.ref))
+    deletes = [Write(c.ref, None) for c in plan.changes if c.type == "delete"]
+    deletes.sort(key=lambda write: rank(write.ref), reverse=True)
+    message = f"{place.workflow.name}: {phase} {plan.revision[:10]}\n\nSloth-Plan: {plan.digest}"
+    actions = {change.ref: change.type for change in plan.changes}
+    first = [*writes, *deletes] if place.destination.atomic else writes
+    apply(place.session, place, policy.retry, first, message, actions, carried.items)
+    place.session.checkpoint("applied")
+
+    healthy = _check_health(place.session, place.workflow, about, carried)
+    place.session.checkpoint("healthy")
+    if not place.destination.atomic and healthy:
+        place.session.observer.phase("prune", len(deletes))
+        apply(place.session, place, policy.retry, deletes, message, actions, carried.items)
+    carried.pruned = healthy or place.destination.atomic
+    place.session.checkpoint("pruned")
+    run_hooks(place.session, policy.post_sync_hooks, "post_sync_hooks", about)
+    place.session.checkpoint("post hooks")
+
+
+def about_of(place: Place, plan: Plan) -> Mapping[str, str]:
+    """What commands and functions of the workflow are told, as environment variables."""
+    return {
+        "SLOTH_WORKFLOW": place.workflow.name,
+        "SLOTH_ENVIRONMENT": place.workflow.environment or "",
+        "SLOTH_DESTINATION": place.destination.label.partition(" ")[2],
+        "SLOTH_REVISION": plan.revision,
+        "SLOTH_DIGEST": plan.digest,
+    }
+
+
+def _take_backup(session: Session, carried: Carried, planned: Planned, before: Backup | None) -> Backup:
+    refs = [change.ref for change in planned.plan.changes]
+    backup = backup_of(session, carried.id, carried.ledger, refs, planned.live)
+    if before is None:
+        return backup
+    items = {item.ref: item for item in (*backup.items, *before.items)}
+    return replace(backup, inventory=before.inventory, items=tuple(items[ref] for ref in sorted(items)))
+
+
+def backup_of(
+    session: Session, backup_id: str, ledger: Ledger, refs: Iterable[Ref], live: Mapping[Ref, Manifest]
+) -> Backup:
+    """The live state of some objects, with what the workflow owns now."""
+    good = ledger.last_good()
+    bodies = {ref: live[ref].body if ref in live else None for ref in sorted(refs)}
+    return Backup(
+        id=backup_id,
+        taken=session.clock(),
+        revision=good.revision if good else None,
+        inventory=ledger.inventory,
+        items=tuple(BackupItem(ref, body) for ref, body in bodies.items()),
+    )
+
+
+def _check_health(session: Session, workflow: WorkflowSpec, about: Mapping[str, str], carried: Carried) -> bool:
+    """Whether it is safe to prune. Raises UnhealthyError unless the workflow says that health is to be ignored."""
+    check = workflow.sync_policy.health_check
+    try:
+        carried.health = "healthy" if wait_healthy(session, check, about) else "unknown"
+    except UnhealthyError as error:
+        carried.health = "degraded"
+        if check.failure_mode != "ignore":
+            raise
+        session.observer.log("warn", f"{error.message}; ignored, as failure_mode says, and nothing is pruned")
+        return False
+    return True
+
+
+def apply(
+    session: Session,
+    place: Place,
+    retry: Retry,
+    writes: Sequence[Write],
+    message: str,
+    actions: Mapping[Ref, ChangeType],
+    items: dict[Ref, ItemOutcome],
+) -> None:
+    """Write, and write again what an unreachable destination did not take. Each finished object is added to `items`."""
+    if not writes:
+        return
+    session.observer.phase("apply", len(writes))
+
+    def done(ref: Ref) -> None:
+        items[ref] = ItemOutcome(ref, actions[ref], "applied")
+        session.observer.advance(str(ref))
+        session.checkpoint(f"wrote {ref}")
+        if session.stop.is_set():
+            raise Interrupted("stopped while applying", _GOES_ON)
+
+    delays = retry.delays()
+    left = list(writes)
+    while left:
+        try:
+            place.destination.write(left, message, done)
+        except UnreachableError as error:
+            if not delays:
+                raise
+            delay = delays.pop(0)
+            session.observer.log("warn", f"{error.message}; next try in {delay:g} s")
+            if session.stop.wait(delay):
+                raise Interrupted("stopped while applying", _GOES_ON) from None
+        left = [write for write in left if write.ref not in items]

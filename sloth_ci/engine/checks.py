@@ -1,0 +1,141 @@
+"""Health checks and hooks: what a workflow asks to be run around a sync."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import time
+import urllib.error
+import urllib.request
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+from sloth_ci.core.errors import ApplyError, Interrupted, UnhealthyError, UsageError
+from sloth_ci.core.workflow import HealthCheck
+from sloth_ci.engine.session import Session
+
+_CLIP = 2000
+_HIDDEN = ("TOKEN", "SECRET", "PASSWORD", "PASSWD", "PRIVATE", "CREDENTIAL", "API_KEY", "ACCESS_KEY")
+_ATTEMPT_SECONDS = 30.0
+
+Attempt = Callable[[float], str | None]
+"""Tries once, within so many seconds. Returns None where it holds, else why it does not."""
+
+
+def child_environment(session: Session, extra: Mapping[str, str]) -> dict[str, str]:
+    """The environment of a command of the workflow: without whatever looks like a secret, and with what it is about."""
+    kept = {k: v for k, v in session.environ.items() if not any(word in k.upper() for word in _HIDDEN)}
+    return {**kept, **extra}
+
+
+def run_hooks(session: Session, hooks: Sequence[Any], name: str, about: Mapping[str, str]) -> None:
+    """Run `pre_sync_hooks` or `post_sync_hooks` in order. Raises ApplyError at the first that fails."""
+    for index, hook in enumerate(hooks, start=1):
+        what = f"{name}[{index}]"
+        session.observer.phase(f"run {what}")
+        if callable(hook):
+            if hook(dict(about)) is False:
+                raise ApplyError(f"{what} returned false", "the sync stopped there; see what it logged")
+        elif isinstance(hook, str | list):
+            failure = _command(session, hook, child_environment(session, about), None)
+            if failure:
+                raise ApplyError(f"{what} failed: {failure}", "the sync stopped there")
+        else:
+            raise UsageError(f"sync_policy.{name}: expected commands or functions", 'for example { "./notify.sh" }')
+
+
+def wait_healthy(session: Session, check: HealthCheck, about: Mapping[str, str]) -> bool:
+    """Try all checks until each one holds. Returns False where there is nothing to check.
+
+    Raises UnhealthyError when the timeout is over, with the last reason of every check that did not hold.
+    """
+    attempts = _attempts(session, check, about)
+    if not check.enabled or not attempts:
+        return False
+    session.observer.phase("check health", len(attempts))
+    deadline = time.monotonic() + check.timeout
+    waiting = dict(attempts)
+    while True:
+        reasons: dict[str, str] = {}
+        for name, attempt in list(waiting.items()):
+            reason = attempt(max(0.1, min(_ATTEMPT_SECONDS, deadline - time.monotonic())))
+            if reason is None:
+                del waiting[name]
+                session.observer.advance(name)
+            else:
+                reasons[name] = reason
+        if not waiting:
+            return True
+        if time.monotonic() + check.interval > deadline:
+            told = "; ".join(f"{name}: {reason}" for name, reason in reasons.items())
+            raise UnhealthyError(f"not healthy after {check.timeout:g} s: {told}", "see the check's own output")
+        if session.stop.wait(check.interval):
+            raise Interrupted("stopped while waiting for health", "the next sync goes on from here")
+
+
+def _attempts(session: Session, check: HealthCheck, about: Mapping[str, str]) -> dict[str, Attempt]:
+    found: dict[str, Attempt] = {}
+    if check.command is not None:
+        command, environment = check.command, child_environment(session, about)
+        found["command"] = lambda seconds: _command(session, command, environment, seconds)
+    if check.http is not None:
+        url = check.http
+        found["http"] = lambda seconds: _http(url, seconds)
+    if check.lua is not None:
+        function = check.lua
+        if not callable(function):
+            raise UsageError("health_check.lua: expected a function")
+        found["lua"] = lambda _seconds: _lua(function, about)
+    return found
+
+
+def _command(
+    session: Session, command: str | list[str], environment: Mapping[str, str], seconds: float | None
+) -> str | None:
+    """Run a command in a process group of its own, so that nothing of it is left behind when it takes too long."""
+    arguments = ["sh", "-c", command] if isinstance(command, str) else list(command)
+    try:
+        process = subprocess.Popen(  # the workflow's own command: trusted code
+            arguments,
+            cwd=session.root,
+            env=dict(environment),
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            start_new_session=True,
+        )
+    except OSError as error:
+        return f"cannot run {arguments[0]}: {error.strerror}"
+    try:
+        output, _ = process.communicate(timeout=seconds)
+    except subprocess.TimeoutExpired:
+        os.killpg(process.pid, signal.SIGKILL)
+        process.communicate()
+        return f"no answer after {seconds:.0f} s"
+    if process.returncode == 0:
+        return None
+    text = output.decode(errors="replace").strip()
+    return f"exit code {process.returncode}" + (f": {text[-_CLIP:]}" if text else "")
+
+
+def _http(url: str, seconds: float) -> str | None:
+    if not url.startswith(("http://", "https://")):
+        raise UsageError(f"health_check.http: not an http or https URL: {url}")
+    request = urllib.request.Request(url, headers={"User-Agent": "sloth-ci"})  # noqa: S310 (the scheme is checked)
+    try:
+        with urllib.request.urlopen(request, timeout=seconds):  # noqa: S310
+            return None
+    except urllib.error.HTTPError as error:
+        return f"HTTP {error.code}"
+    except (OSError, ValueError) as error:
+        return f"no answer: {getattr(error, 'reason', error)}"
+
+
+def _lua(function: Callable[[dict[str, str]], Any], about: Mapping[str, str]) -> str | None:
+    result = function(dict(about))
+    if isinstance(result, tuple):
+        verdict, reason = result[0], result[1] if len(result) > 1 else None
+    else:
+        verdict, reason = result, None
+    return None if verdict is True else str(reason or "it returned false")

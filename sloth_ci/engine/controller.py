@@ -1,0 +1,99 @@
+"""Auto-sync: every workflow with `auto_sync = true`, once in a CI job, again and again on a laptop."""
+
+from __future__ import annotations
+
+import heapq
+from typing import NamedTuple
+
+from sloth_ci.core.errors import ConflictError, Interrupted, RepositoryError, SlothError, UsageError
+from sloth_ci.core.events import Level
+from sloth_ci.core.outcome import SyncOutcome
+from sloth_ci.core.workflow import WorkflowSpec, did_you_mean
+from sloth_ci.engine.session import Session
+from sloth_ci.engine.sync import sync
+
+
+def in_order(session: Session, workflows: list[WorkflowSpec]) -> list[WorkflowSpec]:
+    """By `depends_on` (names or ids), else as declared. Raises UsageError for a cycle, naming it, or an unknown name."""
+    known = {name: w for w in session.workflows.values() for name in (w.name, w.id)}
+    ordered: list[WorkflowSpec] = []
+    path: list[WorkflowSpec] = []
+
+    def visit(workflow: WorkflowSpec) -> None:
+        if workflow in path:
+            names = [w.name for w in [*path[path.index(workflow) :], workflow]]
+            raise UsageError(f"workflows wait for each other: {' → '.join(names)}", "remove one depends_on")
+        if workflow in ordered:
+            return
+        path.append(workflow)
+        for name in workflow.depends_on:
+            if name not in known:
+                raise UsageError(f"{workflow.name}: depends_on: no workflow '{name}'", did_you_mean(name, list(known)))
+            visit(known[name])
+        path.pop()
+        ordered.append(workflow)
+
+    for workflow in workflows:
+        visit(workflow)
+    return [workflow for workflow in ordered if workflow in workflows]
+
+
+class Turn(NamedTuple):
+    """What one workflow's turn came to: an outcome, or the error that kept it from starting."""
+
+    workflow: WorkflowSpec
+    outcome: SyncOutcome | None
+    error: SlothError | None = None
+
+
+def one_pass(session: Session) -> list[Turn]:
+    """Sync each auto-sync workflow once. One that fails does not stop those that do not depend on it."""
+    turns: list[Turn] = []
+    broken: set[str] = set()
+    for workflow in in_order(session, [w for w in session.workflows.values() if w.auto_sync]):
+        waits_for = next((name for name in workflow.depends_on if name in broken), None)
+        if waits_for:
+            turn = Turn(workflow, None, ConflictError(f"{workflow.name} is not synced, as {waits_for} failed"))
+        else:
+            turn = _turn(session, workflow)
+        turns.append(turn)
+        if turn.error or (turn.outcome and turn.outcome.status == "failed"):
+            broken |= {workflow.name, workflow.id}
+    return turns
+
+
+def _turn(session: Session, workflow: WorkflowSpec) -> Turn:
+    try:
+        return Turn(workflow, sync(session, workflow))
+    except Interrupted:
+        raise
+    except SlothError as error:
+        return Turn(workflow, None, error)
+
+
+def loop(session: Session) -> None:
+    """Sync each auto-sync workflow at its own interval, until `session.stop` is set.
+
+    An error ends the turn of that workflow and not the loop: the remote may be back at the next turn.
+    """
+    workflows = in_order(session, [w for w in session.workflows.values() if w.auto_sync])
+    due = [(session.clock(), index, workflow) for index, workflow in enumerate(workflows)]
+    heapq.heapify(due)
+    session.observer.log("info", f"auto-sync of {len(due)} workflows; stop with Ctrl-C or SIGTERM")
+    while due and not session.stop.is_set():
+        when, index, workflow = due[0]
+        if session.stop.wait(max(0.0, when - session.clock())):
+            return
+        try:
+            session.repository(workflow.repository).fetch()
+            turn = _turn(session, workflow)
+        except Interrupted:
+            return
+        except RepositoryError as error:
+            turn = Turn(workflow, None, error)
+        if turn.error:
+            session.observer.log("error", f"{workflow.name}: {turn.error.message}")
+        elif turn.outcome and turn.outcome.status != "nothing":
+            level: Level = "error" if turn.outcome.status == "failed" else "info"
+            session.observer.log(level, f"{workflow.name}: {turn.outcome.message}")
+        heapq.heapreplace(due, (session.clock() + workflow.sync_interval, index, workflow))

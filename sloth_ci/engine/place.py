@@ -1,0 +1,134 @@
+"""A workflow's place: its destination, the ledger of what was done there, and the lock of the destination."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from sloth_ci.core.errors import RepositoryError, SlothError, UsageError
+from sloth_ci.core.workflow import DestinationSpec, RepositorySpec, WorkflowSpec
+from sloth_ci.destinations import Destination, open_destination
+from sloth_ci.destinations.gitledger import GitLedger, GitLock, RefStore
+from sloth_ci.engine.ports import LedgerStore, Lock
+from sloth_ci.engine.session import Session
+from sloth_ci.repo import StateRef
+
+LOCK_REF = "lock"
+
+
+@dataclass
+class Place:
+    """One workflow at its destination, in this run: what every step of a sync or a rollback works on."""
+
+    session: Session
+    workflow: WorkflowSpec
+    destination: Destination
+    ledger: LedgerStore
+    lock: Lock
+    neighbours: list[tuple[str, LedgerStore]]
+    """Other workflows with a ledger at the same destination: id and ledger."""
+
+
+class _Surroundings:
+    """`destinations.Surroundings` of one workflow."""
+
+    def __init__(self, session: Session, workflow: WorkflowSpec) -> None:
+        self._session = session
+        self._workflow = workflow
+        self.root: Path = session.root
+
+    def branch_store(self, repository: str | None, branch: str) -> tuple[RefStore[Any], str]:
+        spec = self._workflow.repository
+        if repository is not None and repository != spec.url:
+            spec = _repository_spec(self._session, repository, spec)
+        elif branch == self._session.branch_of(self._workflow):
+            raise UsageError(
+                f"destination: branch '{branch}' is the branch that the workflow reads",
+                "render to another branch, or name another repository",
+            )
+        opened = self._session.repository(spec)
+        return StateRef(
+            opened, f"refs/heads/{branch}"
+        ), opened.display if spec.url != self._workflow.repository.url else ""
+
+
+def _repository_spec(session: Session, repository: str, own: RepositorySpec) -> RepositorySpec:
+    """A repository by its id or its URL.
+
+    One that nobody registered has no credentials but those that `repo` finds for its host in the environment.
+    """
+    if repository in session.repositories:
+        return session.repositories[repository]
+    registered = next((spec for spec in session.repositories.values() if spec.url == repository), None)
+    return registered or RepositorySpec(url=repository, submodules=own.submodules)
+
+
+def open_place(session: Session, workflow: WorkflowSpec) -> Place:
+    """Open a workflow's destination and its state, which lies in the repository that the destination belongs to."""
+    spec = workflow.destination or default_destination(workflow)
+    destination = open_destination(spec, _Surroundings(session, workflow))
+    state_spec = workflow.repository
+    if spec.repository is not None:
+        state_spec = _repository_spec(session, spec.repository, workflow.repository)
+    repository = session.repository(state_spec)
+
+    def ref(name: str) -> StateRef:
+        return StateRef(repository, f"{destination.id}/{name}")
+
+    others = [
+        name.rpartition("/")[2]
+        for name in StateRef.list(repository, f"{destination.id}/")
+        if name.rpartition("/")[2] not in {LOCK_REF, workflow.id}
+    ]
+    lock = GitLock(ref(LOCK_REF), holder=session.holder, ttl=session.lock_ttl, clock=session.clock)
+    return Place(
+        session,
+        workflow,
+        destination,
+        GitLedger(ref(workflow.id)),
+        lock,
+        [(name, GitLedger(ref(name))) for name in others],
+    )
+
+
+def default_destination(workflow: WorkflowSpec) -> DestinationSpec:
+    """Where a workflow goes that names no destination: a directory of its own under `.sloth/live`."""
+    return DestinationSpec(directory=f".sloth/live/{workflow.id}")
+
+
+@contextmanager
+def locked(place: Place) -> Iterator[None]:
+    """Hold the lock, renewing it in the background, and give it back at the end.
+
+    Where the lock is lost, `session.stop` is set, so that the holder ends at its next safe point. Raises LockedError.
+    """
+    session, lock = place.session, place.lock
+    dead = lock.acquire()
+    if dead is not None:
+        session.observer.log("warn", f"took the lock over from {dead.holder}, which is gone")
+    ended = threading.Event()
+
+    def keep() -> None:
+        while not ended.wait(session.lock_ttl / 3):
+            try:
+                lock.renew()
+            except SlothError as error:
+                session.observer.log("error", f"the lock could not be renewed: {error.message}")
+                session.stop.set()
+                return
+
+    keeper = threading.Thread(target=keep, name="lock", daemon=True)
+    keeper.start()
+    try:
+        yield
+    finally:
+        ended.set()
+        keeper.join()
+        try:
+            lock.release()
+        except RepositoryError as error:
+            session.observer.log("warn", f"the lock could not be given back and expires by itself: {error.message}")

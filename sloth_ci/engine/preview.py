@@ -1,0 +1,146 @@
+"""Preview: what would change, against a destination or against another revision."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import NamedTuple
+
+from sloth_ci.core.errors import RenderError
+from sloth_ci.core.ledger import Ledger
+from sloth_ci.core.objects import Manifest, Ref
+from sloth_ci.core.plan import Plan
+from sloth_ci.core.planner import Desired, Live, make_plan
+from sloth_ci.core.workflow import WorkflowSpec
+from sloth_ci.engine.place import Place, open_place
+from sloth_ci.engine.session import Session
+from sloth_ci.render import Rendered, render
+
+
+def rendered(session: Session, workflow: WorkflowSpec, revision: str, *, missing_ok: bool = False) -> Rendered:
+    """Render `target_path` at a revision (a full sha). Raises RenderError with every bad file."""
+    repository = session.repository(workflow.repository)
+    tree = repository.tree(revision, workflow.target_path, missing_ok=missing_ok)
+    return render(
+        tree,
+        workflow.render,
+        environment=workflow.environment,
+        namespace=workflow.destination.namespace if workflow.destination else None,
+        cache_dir=session.cache_dir,
+        environ=session.environ,
+    )
+
+
+def desired_at(session: Session, workflow: WorkflowSpec, revision: str) -> Desired:
+    """What a revision declares, as the planner takes it."""
+    session.observer.phase(f"render {revision[:10]}")
+    result = rendered(session, workflow, revision)
+    return Desired(revision, result.manifests, result.digest, result.duplicates, result.skipped, result.warnings)
+
+
+def head_of(session: Session, workflow: WorkflowSpec, head: str | None = None) -> str:
+    """The sha to deploy: the one asked for, else the tip of the workflow's branch."""
+    repository = session.repository(workflow.repository)
+    return repository.resolve(head) if head else repository.branch_tip(session.branch_of(workflow))
+
+
+class Planned(NamedTuple):
+    """A plan, and the objects of both sides that it was made of: what is written, and what is backed up."""
+
+    plan: Plan
+    desired: Mapping[Ref, Manifest]
+    live: Mapping[Ref, Manifest]
+
+
+def preview(session: Session, workflow: WorkflowSpec, *, head: str | None = None) -> Plan:
+    """What a sync would change at the destination. Takes no lock and writes nothing."""
+    place = open_place(session, workflow)
+    return plan_for(place, place.ledger.load(), head_of(session, workflow, head)).plan
+
+
+def plan_for(
+    place: Place,
+    ledger: Ledger,
+    revision: str,
+    *,
+    prune_limit: float | None = None,
+) -> Planned:
+    """Plan one revision against the destination as it is now."""
+    desired = desired_at(place.session, place.workflow, revision)
+    place.session.observer.phase("compare")
+    live = live_state(place, ledger)
+    plan = make_plan(place.workflow, desired, live, place.session.fingerprint, prune_limit=prune_limit)
+    return Planned(plan, {manifest.ref: manifest for manifest in desired.manifests}, live.objects)
+
+
+def live_state(place: Place, ledger: Ledger) -> Live:
+    """What the destination holds, and who owns what of it."""
+    objects = place.destination.live()
+    owners: dict[Ref, str] = dict(place.destination.strangers())
+    for name, neighbour in place.neighbours:
+        owners |= {ref: f"workflow {name}" for ref in neighbour.load().inventory if ref not in ledger.inventory}
+    warnings = []
+    if ledger.journal:
+        warnings.append(
+            f"the last run was interrupted while {ledger.journal.phase} {ledger.journal.revision[:10]}; the next sync mends it"
+        )
+    return Live(
+        place.destination.label,
+        objects,
+        frozenset(ledger.inventory),
+        {ref: owner for ref, owner in owners.items() if ref in objects},
+        warnings=warnings,
+    )
+
+
+def is_deployed(session: Session, workflow: WorkflowSpec) -> bool:
+    """Whether the workflow was ever synced to its destination."""
+    return bool(open_place(session, workflow).ledger.load().history)
+
+
+def since_when(session: Session, workflow: WorkflowSpec) -> str | None:
+    """The revision that a checkout's HEAD is best compared with when nobody says.
+
+    Where it left the default branch, or, on that branch, the commit before it. None where HEAD is the first commit.
+    """
+    repository = session.repository(workflow.repository)
+    head = repository.resolve("HEAD")
+    left = repository.merge_base(repository.resolve(repository.default_branch()), head)
+    if left is not None and left != head:
+        return left
+    parents = repository.commit(head).parents
+    return parents[0] if parents else None
+
+
+def preview_revisions(session: Session, workflow: WorkflowSpec, base: str | None, head: str | None) -> Plan:
+    """What changes from one revision to another, Git to Git: no destination is asked.
+
+    Without a base everything is new; without a head it is HEAD. Where `head` does not descend from `base`, paths that
+    Git could not merge are conflicts.
+    """
+    repository = session.repository(workflow.repository)
+    head_sha = repository.resolve(head or "HEAD")
+    desired = desired_at(session, workflow, head_sha)
+    if base is None:
+        nothing = Live("no revision before it", {}, frozenset())
+        return make_plan(workflow, desired, nothing, session.fingerprint)
+    base_sha = repository.resolve(base)
+    session.observer.phase(f"render {base_sha[:10]}")
+    try:
+        before = rendered(session, workflow, base_sha, missing_ok=True)
+    except RenderError as error:
+        # A base that cannot be read must not hide the head: it is what the head may be mending.
+        live: Mapping[Ref, Manifest] = {}
+        warnings = [f"the base {base_sha[:10]} cannot be rendered, so everything counts as new: {error.message}"]
+    else:
+        live = {manifest.ref: manifest for manifest in before.manifests}
+        warnings = []
+    conflicts = []
+    if not repository.is_ancestor(base_sha, head_sha):
+        conflicts = repository.merge_conflicts(base_sha, head_sha, workflow.target_path)
+    return make_plan(
+        workflow,
+        desired,
+        Live(f"revision {base_sha[:10]}", live, frozenset(live), base=base_sha, warnings=warnings),
+        session.fingerprint,
+        merge_conflicts=conflicts,
+    )

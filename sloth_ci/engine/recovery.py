@@ -1,0 +1,127 @@
+"""What an interrupted run left behind, and how the next one mends it, under the lock and before anything else."""
+
+from __future__ import annotations
+
+from typing import Literal, NamedTuple
+
+from msgspec.structs import replace
+
+from sloth_ci.core.ledger import Backup, Journal, Ledger, PendingRevert, Record
+from sloth_ci.core.outcome import ItemOutcome
+from sloth_ci.core.plan import Plan
+from sloth_ci.engine import durable
+from sloth_ci.engine.carry import Carried, carry_out
+from sloth_ci.engine.gitback import GitBack, revert_in_git
+from sloth_ci.engine.place import Place
+from sloth_ci.engine.preview import plan_for
+from sloth_ci.engine.restore import restore
+from sloth_ci.engine.session import Session
+
+
+class Mended(NamedTuple):
+    """The state after mending."""
+
+    ledger: Ledger
+    note: str | None = None
+    """What was found and done, for a person."""
+    unfinished: Backup | None = None
+    """The backup of a sync that was interrupted while applying: the sync that follows finishes it."""
+    reverted: GitBack | None = None
+
+
+def mend(place: Place, ledger: Ledger) -> Mended:
+    """Bring an interrupted restore or rollback to its end, and make up for a revert that Git did not get.
+
+    An interrupted sync is not undone: the destination holds a mix of two revisions, and the fastest way to a known
+    state is the sync that is about to run.
+    """
+    journal = ledger.journal
+    note = None
+    unfinished = None
+    if journal is not None:
+        what = f"{journal.id} of {journal.revision[:10]} was interrupted while {journal.phase}"
+        place.session.observer.log("warn", what)
+        if journal.phase == "applying":
+            unfinished = place.ledger.backup(journal.backup)
+            note = f"{what}; this sync finished it"
+        elif journal.phase == "restoring":
+            _, ledger = put_back(place, ledger, journal)
+            note = f"{what}; the state before it is restored"
+        else:
+            ledger = _finish_rollback(place, ledger, journal)
+            note = f"{what}; the rollback is finished"
+    reverted = None
+    if ledger.pending_revert is not None:
+        bad = ledger.pending_revert.bad[:10]
+        ledger, reverted = make_revert(place, ledger, ledger.pending_revert)
+        told = f"the revert of {bad} that Git was owed: {reverted.message}"
+        note = f"{note}; {told}" if note else told
+    return Mended(ledger, note, unfinished, reverted)
+
+
+def put_back(
+    place: Place, ledger: Ledger, journal: Journal, *, backup: Backup | None = None
+) -> tuple[tuple[ItemOutcome, ...], Ledger]:
+    """Put the backup back and write down why: a sync that failed, or a rollback to that backup."""
+    backup = backup or place.ledger.backup(journal.backup)
+    items = restore(place, backup)
+    record = Record(
+        id=journal.id,
+        action=journal.action,
+        status="failed" if journal.action == "sync" else "succeeded",
+        revision=journal.revision,
+        digest=journal.digest,
+        started=journal.started,
+        finished=place.session.clock(),
+        message=journal.reason,
+        rolled_back=journal.action == "sync",
+        applied=len(items),
+        backup=backup.id,
+        holder=place.session.holder,
+    )
+    ledger = replace(ledger.with_record(record), inventory=backup.inventory)
+    return items, durable.save(place, ledger, f"put back {backup.id}: {journal.reason}")
+
+
+def _finish_rollback(place: Place, ledger: Ledger, journal: Journal) -> Ledger:
+    planned = plan_for(place, ledger, journal.revision, prune_limit=1.0)
+    carried = Carried(id=journal.id, ledger=ledger)
+    before = place.ledger.backup(journal.backup)
+    carry_out(place, planned, carried, phase="rolling back", before=before)
+    record = record_of(place.session, carried, planned.plan, "rollback", journal.started)
+    ledger = replace(carried.ledger.with_record(record), inventory=tuple(sorted(planned.desired)))
+    return durable.save(place, ledger, f"rolled back to {journal.revision[:10]}")
+
+
+def make_revert(place: Place, ledger: Ledger, pending: PendingRevert) -> tuple[Ledger, GitBack]:
+    """Put Git back; what it cannot take now stays in the ledger for the next run."""
+    result = revert_in_git(place.session, place.workflow, pending)
+    place.session.checkpoint("reverted")
+    if result.status != "queued":
+        ledger = replace(ledger, pending_revert=None)
+        ledger = durable.save(place, ledger, f"reverted {pending.bad[:10]} in Git: {result.status}")
+    return ledger, result
+
+
+def record_of(
+    session: Session,
+    carried: Carried,
+    plan: Plan,
+    action: Literal["sync", "rollback"],
+    started: float,
+    message: str = "",
+) -> Record:
+    """A success, written down."""
+    return Record(
+        id=carried.id,
+        action=action,
+        status="succeeded",
+        revision=plan.revision,
+        digest=plan.digest,
+        started=started,
+        finished=session.clock(),
+        message=message,
+        applied=sum(item.status == "applied" for item in carried.items.values()),
+        backup=carried.backup.id if carried.backup else None,
+        holder=session.holder,
+    )

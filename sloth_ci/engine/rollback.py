@@ -1,0 +1,223 @@
+"""Rollback: the destination first, Git second."""
+
+from __future__ import annotations
+
+import re
+from datetime import UTC, datetime
+from typing import NamedTuple
+
+from msgspec.structs import replace
+
+from sloth_ci.core.errors import ConflictError, Interrupted, SlothError, UsageError
+from sloth_ci.core.ledger import Backup, Held, Journal, Ledger, PendingRevert, Record
+from sloth_ci.core.outcome import ItemOutcome, RollbackOutcome
+from sloth_ci.core.plan import Plan
+from sloth_ci.core.workflow import WorkflowSpec
+from sloth_ci.engine import durable
+from sloth_ci.engine.carry import Carried, backup_of, carry_out, new_id
+from sloth_ci.engine.gitback import GitBack
+from sloth_ci.engine.place import Place, locked, open_place
+from sloth_ci.engine.preview import plan_for
+from sloth_ci.engine.recovery import make_revert, mend, put_back, record_of
+from sloth_ci.engine.session import Session
+
+PREVIOUS = "previous"
+_SHA = re.compile(r"[0-9a-f]{7,40}\Z")
+
+
+class Target(NamedTuple):
+    """Where a rollback goes: a revision to render, or a backup to put back."""
+
+    shown: str
+    revision: str | None
+    backup: str | None = None
+    done: str | None = None
+    """Why there is nothing to do."""
+
+
+def rollback(session: Session, workflow: WorkflowSpec, *, reason: str, to: str = PREVIOUS) -> RollbackOutcome:
+    """Put the destination back, then Git.
+
+    `to`: `previous` (the last success that wanted something else), a commit, a timestamp (ISO 8601, or Unix seconds:
+    the last success at that time), or the id of a backup. What is left is held: it is not synced again until the tree
+    differs. A second call finds nothing to do.
+
+    Raises UsageError for a target that there is not, LockedError, UnreachableError, RepositoryError, RenderError.
+    """
+    place = open_place(session, workflow)
+    started = session.clock()
+    with locked(place):
+        mended = mend(place, durable.load(place))
+        ledger = mended.ledger
+        target = find_target(session, workflow, ledger, to)
+        outcome = RollbackOutcome(
+            workflow_id=workflow.id,
+            name=workflow.name,
+            environment=workflow.environment,
+            destination=place.destination.label,
+            target=target.shown,
+            status="nothing",
+            message=target.done or "",
+        )
+        if target.done:
+            return outcome
+        if session.rehearsal:
+            return _rehearse(place, ledger, target, outcome)
+        try:
+            items, ledger = _go(place, ledger, target, reason, started, mended.unfinished)
+        except Interrupted:
+            raise
+        except SlothError as error:
+            return replace(outcome, status="failed", message=error.message, duration_seconds=session.clock() - started)
+        git = GitBack("none", None, "")
+        if ledger.pending_revert is not None:
+            ledger, git = make_revert(place, ledger, ledger.pending_revert)
+        return replace(
+            outcome,
+            status="succeeded",
+            message=f"{place.destination.label} is back at {target.shown}. {git.message}".rstrip(),
+            items=items,
+            duration_seconds=session.clock() - started,
+            revert_status=git.status,
+            revert_commit=git.commit,
+            held=ledger.held[-1].revision if ledger.held else None,
+        )
+
+
+def find_target(session: Session, workflow: WorkflowSpec, ledger: Ledger, to: str) -> Target:
+    """What `to` means for this workflow. Raises UsageError where it means nothing, with what there is."""
+    last, good = ledger.last(), ledger.last_good()
+    if to in ledger.backups:
+        return Target(f"the backup {to}", None, backup=to)
+    if good is None:
+        raise UsageError(f"{workflow.name} was never synced, so there is nothing to go back to")
+    if to == PREVIOUS:
+        if last is not None and last.rolled_back:
+            return Target(good.revision[:10], None, done=f"{last.revision[:10]} is rolled back already")
+        if last is not None and last.action == "rollback" and last.status == "succeeded":
+            return Target(good.revision[:10], None, done=f"rolled back to {good.revision[:10]} already")
+        if last is not None and last.status != "succeeded":
+            return Target(good.revision[:10], good.revision)
+        before = ledger.before(good.digest.partition(".")[0])
+        if before is None:
+            raise UsageError(
+                f"there is nothing before {good.revision[:10]} to go back to", "name a commit or a backup with --to"
+            )
+        return Target(before.revision[:10], before.revision)
+    moment = _moment(to)
+    if moment is not None:
+        at = [r for r in ledger.history if r.status == "succeeded" and r.finished <= moment]
+        if not at:
+            raise UsageError(f"there was no successful sync before {to}", "see sloth-ci history")
+        return _unless_there(good, at[-1].revision, f"{at[-1].revision[:10]} (as of {to})")
+    revision = session.repository(workflow.repository).resolve(to)
+    return _unless_there(good, revision, revision[:10])
+
+
+def _unless_there(good: Record, revision: str, shown: str) -> Target:
+    """A named revision that the last success already brought needs nothing more."""
+    if good.revision == revision and good.action == "rollback":
+        return Target(shown, None, done=f"rolled back to {shown} already")
+    return Target(shown, revision)
+
+
+def _moment(text: str) -> float | None:
+    """Unix seconds of an ISO 8601 time (UTC where it names no zone) or of a number that cannot be a commit."""
+    if re.fullmatch(r"\d{9,11}(\.\d+)?", text):
+        return float(text)
+    if _SHA.match(text):
+        return None
+    try:
+        moment = datetime.fromisoformat(text)
+    except ValueError:
+        return None
+    return (moment if moment.tzinfo else moment.replace(tzinfo=UTC)).timestamp()
+
+
+def _rehearse(place: Place, ledger: Ledger, target: Target, outcome: RollbackOutcome) -> RollbackOutcome:
+    if target.revision is None:
+        raise UsageError("a backup cannot be rehearsed", "rehearse the commit that it was taken at")
+    plan = plan_for(place, ledger, target.revision, prune_limit=1.0).plan
+    return replace(
+        outcome,
+        status="succeeded",
+        message=f"a rollback would make {len(plan.changes)} changes",
+        items=tuple(ItemOutcome(change.ref, change.type, "skipped", "rehearsal") for change in plan.changes),
+        dry_run=True,
+    )
+
+
+def _go(
+    place: Place,
+    ledger: Ledger,
+    target: Target,
+    reason: str,
+    started: float,
+    unfinished: Backup | None,
+) -> tuple[tuple[ItemOutcome, ...], Ledger]:
+    if target.revision is None:
+        return _from_backup(place, ledger, target, reason, started)
+    planned = plan_for(place, ledger, target.revision, prune_limit=1.0)
+    _refuse(planned.plan)
+    ledger = _intend(place.session, place.workflow, ledger, target.revision, reason, planned.plan.digest)
+    carried = Carried(id=new_id("rollback"), ledger=ledger)
+    carry_out(place, planned, carried, phase="rolling back", before=unfinished)
+    record = record_of(place.session, carried, planned.plan, "rollback", started, reason)
+    ledger = replace(carried.ledger.with_record(record), inventory=tuple(sorted(planned.desired)))
+    ledger = durable.save(place, ledger, f"rolled back to {target.shown}: {reason}")
+    place.session.checkpoint("recorded")
+    return tuple(carried.items.values()), ledger
+
+
+def _refuse(plan: Plan) -> None:
+    """A rollback goes where the destination has been before, but not over what belongs to somebody else."""
+    foreign = [conflict for conflict in plan.conflicts if conflict.type == "foreign_owner"]
+    if foreign:
+        told = "; ".join(f"{conflict.resource}: {conflict.description}" for conflict in foreign)
+        raise ConflictError(f"cannot roll back: {told}", foreign[0].suggestions[0])
+
+
+def _intend(
+    session: Session, workflow: WorkflowSpec, ledger: Ledger, good: str | None, reason: str, digest: str
+) -> Ledger:
+    """Hold what is left behind, and note the revert that Git is owed; saved with the journal, before the first change."""
+    bad = next((r for r in reversed(ledger.history) if r.status != "cancelled"), None)
+    if bad is None or bad.revision == good:
+        return ledger
+    held = Held(revision=bad.revision, intent=bad.digest.partition(".")[0], reason=reason)
+    pending = None
+    if good is not None:
+        pending = PendingRevert(
+            branch=session.branch_of(workflow), bad=bad.revision, good=good, reason=reason, digest=digest
+        )
+    wanted = digest.partition(".")[0]
+    kept = (h for h in ledger.held if h.intent not in {held.intent, wanted})
+    return replace(ledger, held=(*kept, held), pending_revert=pending)
+
+
+def _from_backup(
+    place: Place, ledger: Ledger, target: Target, reason: str, started: float
+) -> tuple[tuple[ItemOutcome, ...], Ledger]:
+    backup = place.ledger.backup(target.backup or "")
+    revision = backup.revision or ""
+    digest = next((r.digest for r in reversed(ledger.history) if r.revision == revision), "")
+    ledger = _intend(place.session, place.workflow, ledger, backup.revision, reason, digest)
+    journal = Journal(
+        id=new_id("rollback"),
+        action="rollback",
+        revision=revision,
+        digest=digest,
+        phase="restoring",
+        backup=backup.id,
+        started=started,
+        reason=reason,
+    )
+    refs = [item.ref for item in backup.items]
+    now = backup_of(place.session, journal.id, ledger, refs, place.destination.live())
+    ledger = place.ledger.save(
+        replace(ledger, journal=journal), f"rolling back to {target.shown}: {reason}", backup=now
+    )
+    place.session.checkpoint("backed up")
+    items, ledger = put_back(place, ledger, journal, backup=backup)
+    place.session.checkpoint("recorded")
+    return items, ledger

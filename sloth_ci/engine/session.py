@@ -1,0 +1,82 @@
+"""One run of sloth-ci: what is declared in it, and the ways to the outside that all use-cases share."""
+
+from __future__ import annotations
+
+import secrets
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from threading import Event
+
+from sloth_ci.core.errors import UsageError
+from sloth_ci.core.events import Observer
+from sloth_ci.core.secrets import Fingerprinter
+from sloth_ci.core.workflow import RepositorySpec, WorkflowSpec, did_you_mean
+from sloth_ci.engine.ports import Gate
+from sloth_ci.repo import Repository, open_repository
+
+
+@dataclass
+class Session:
+    """The registry of repositories and workflows, and the settings of the run.
+
+    `clock` gives Unix seconds. `stop` is set when a person or the runner wants the run to end: long steps look at it.
+    """
+
+    root: Path
+    """The directory of the workflow file: paths in it are counted from here."""
+    environ: Mapping[str, str]
+    cache_dir: Path
+    observer: Observer
+    gate: Gate
+    holder: str
+    """Who runs this, for locks and history."""
+    clock: Callable[[], float] = time.time
+    lock_ttl: float = 600.0
+    """Seconds after which a lock whose holder gave no sign of life is free."""
+    rehearsal: bool = False
+    stop: Event = field(default_factory=Event)
+    fingerprint: Fingerprinter = field(default_factory=lambda: Fingerprinter(secrets.token_bytes(32)))
+    checkpoint: Callable[[str], None] = lambda name: None
+    """Called between the steps of a sync, with the step that was just done; tests end the process here."""
+    repositories: dict[str, RepositorySpec] = field(default_factory=dict)
+    workflows: dict[str, WorkflowSpec] = field(default_factory=dict)
+    auto_sync_started: bool = False
+    _opened: dict[RepositorySpec, Repository] = field(default_factory=dict)
+
+    def register_repository(self, spec: RepositorySpec) -> str:
+        """Returns its id. The same URL and branch again is the same repository; other credentials for it are an error."""
+        known = self.repositories.setdefault(spec.id, spec)
+        if known != spec:
+            raise UsageError(f"repository {spec.url} is registered twice with different settings", "register it once")
+        return spec.id
+
+    def add_workflow(self, spec: WorkflowSpec) -> str:
+        """Returns its id. Raises UsageError for a second one of the same repository, path, environment and name."""
+        if spec.id in self.workflows:
+            raise UsageError(
+                f"workflow '{spec.name}' is declared twice for the same repository, path and environment",
+                "give one of them another name",
+            )
+        self.workflows[spec.id] = spec
+        return spec.id
+
+    def workflow(self, workflow_id: str) -> WorkflowSpec:
+        """Raises UsageError for an unknown id."""
+        try:
+            return self.workflows[workflow_id]
+        except KeyError:
+            raise UsageError(
+                f"there is no workflow '{workflow_id}'", did_you_mean(workflow_id, list(self.workflows) or ["(none)"])
+            ) from None
+
+    def repository(self, spec: RepositorySpec) -> Repository:
+        """Open it, once a run."""
+        if spec not in self._opened:
+            self._opened[spec] = open_repository(spec, cwd=self.root, environ=self.environ, cache_dir=self.cache_dir)
+        return self._opened[spec]
+
+    def branch_of(self, workflow: WorkflowSpec) -> str:
+        """The branch that a workflow follows."""
+        return workflow.branch or workflow.repository.branch or self.repository(workflow.repository).default_branch()

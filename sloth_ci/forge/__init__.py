@@ -1,0 +1,1 @@
+"""Where plans are shown and approved: GitHub, GitLab, or `local`, a terminal and files."""

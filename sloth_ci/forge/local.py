@@ -1,0 +1,49 @@
+"""The forge of a laptop: a terminal that can be asked, and an approval given on the command line."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TextIO
+
+from sloth_ci.core.errors import ApprovalError
+from sloth_ci.core.plan import Plan
+
+
+class LocalGate:
+    """An approval is a digest on the command line, or a person at the terminal who has seen the plan."""
+
+    def __init__(self, *, stdin: TextIO, stderr: TextIO, approved: str | None, show: Callable[[Plan], None]) -> None:
+        self._stdin = stdin
+        self._stderr = stderr
+        self._approved = approved
+        self._show = show
+
+    @property
+    def _interactive(self) -> bool:
+        return self._stdin.isatty() and self._stderr.isatty()
+
+    def check(self, plan: Plan) -> None:
+        """Raises ApprovalError where nobody approved this very plan."""
+        if self._approved == plan.digest:
+            return
+        if self._approved is not None:
+            raise ApprovalError(
+                f"{plan.name}: the approval {self._approved} is for another plan",
+                f"look at the plan and approve {plan.digest}",
+            )
+        if not self._interactive:
+            raise ApprovalError(
+                f"{plan.name} needs an approval and nobody is there to ask",
+                f"look at the plan with sloth-ci preview, then sync with --approve {plan.digest}",
+            )
+        self._show(plan)
+        self._stderr.write(f"Apply this plan ({plan.digest[:12]}) to {plan.destination}? (y/N) ")
+        self._stderr.flush()
+        if self._stdin.readline().strip().lower() not in {"y", "yes"}:
+            raise ApprovalError(f"{plan.name}: not approved", "nothing was changed")
+
+    def ask(self) -> str:
+        """A line from the terminal; where nobody types, `y` if an approval was given with the command, else nothing."""
+        if self._interactive:
+            return self._stdin.readline().rstrip("\n")
+        return "y" if self._approved else ""
