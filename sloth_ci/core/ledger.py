@@ -92,6 +92,10 @@ class Ledger(msgspec.Struct, frozen=True, kw_only=True):
         """The newest sync or rollback that succeeded: what the destination holds."""
         return next((record for record in reversed(self.history) if record.status == "succeeded"), None)
 
+    def deployed(self) -> Record | None:
+        """The newest record that left its revision, or a part of it, at the destination."""
+        return next((r for r in reversed(self.history) if r.status != "cancelled" and not r.rolled_back), None)
+
     def before(self, intent: str) -> Record | None:
         """The newest success that wanted something else than `intent`: what `previous` means."""
         good = (r for r in reversed(self.history) if r.status == "succeeded")

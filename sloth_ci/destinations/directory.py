@@ -36,7 +36,15 @@ class DirectoryDestination:
         return self._strangers
 
     def write(self, writes: list[Write], message: str, done: Callable[[Ref], None]) -> None:  # noqa: ARG002 (a directory keeps no messages)
-        """Write each file beside its place, flush it, and rename it; then flush the folder."""
+        """Write each file beside its place, flush it, and rename it; at the end, flush the folders."""
+        folders = {(self._root / path_of(item.ref)).parent for item in writes}
+        try:
+            self._write(writes, done)
+        finally:
+            for folder in folders:
+                _flush_folder(folder)
+
+    def _write(self, writes: list[Write], done: Callable[[Ref], None]) -> None:
         for item in writes:
             path = self._root / path_of(item.ref)
             try:
@@ -82,18 +90,17 @@ class DirectoryDestination:
         except BaseException:
             Path(name).unlink(missing_ok=True)
             raise
-        _flush_folder(path.parent)
 
     def _delete(self, path: Path) -> None:
         path.unlink(missing_ok=True)
-        if path.parent.is_dir():
-            _flush_folder(path.parent)
-            if path.parent != self._root and not any(path.parent.iterdir()):
-                path.parent.rmdir()
+        if path.parent.is_dir() and not any(path.parent.iterdir()):
+            path.parent.rmdir()
 
 
 def _flush_folder(folder: Path) -> None:
-    """Make a rename survive a power cut."""
+    """Make renames survive a power cut."""
+    if not folder.is_dir():
+        return
     handle = os.open(folder, os.O_RDONLY)
     try:
         os.fsync(handle)

@@ -25,6 +25,8 @@ class Finding(NamedTuple):
     ok: bool
     detail: str
     mend: str = ""
+    needed: bool = True
+    """Whether nothing works without it."""
 
     def table(self) -> dict[str, Any]:
         """For `--format json`."""
@@ -41,6 +43,7 @@ def machine(session: Session) -> Iterator[Finding]:
         bool(kustomize),
         kustomize or "neither kustomize nor kubectl is on PATH: folders with a kustomization.yaml cannot be rendered",
         "" if kustomize else "install kubectl or kustomize with your package manager",
+        needed=False,
     )
     helm = shutil.which("helm", path=path)
     yield Finding(
@@ -48,6 +51,7 @@ def machine(session: Session) -> Iterator[Finding]:
         bool(helm),
         helm or "helm is not on PATH: charts cannot be rendered",
         "" if helm else "install helm with your package manager",
+        needed=False,
     )
     try:
         session.cache_dir.mkdir(parents=True, exist_ok=True)

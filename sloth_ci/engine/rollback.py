@@ -181,7 +181,7 @@ def _intend(
     session: Session, workflow: WorkflowSpec, ledger: Ledger, good: str | None, reason: str, digest: str
 ) -> Ledger:
     """Hold what is left behind, and note the revert that Git is owed; saved with the journal, before the first change."""
-    bad = next((r for r in reversed(ledger.history) if r.status != "cancelled"), None)
+    bad = ledger.deployed()
     if bad is None or bad.revision == good:
         return ledger
     held = Held(revision=bad.revision, intent=bad.digest.partition(".")[0], reason=reason)

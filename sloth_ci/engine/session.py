@@ -7,7 +7,7 @@ import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from threading import Event
+from threading import Event, Lock
 
 from sloth_ci.core.errors import UsageError
 from sloth_ci.core.events import Observer
@@ -44,6 +44,7 @@ class Session:
     workflows: dict[str, WorkflowSpec] = field(default_factory=dict)
     auto_sync_started: bool = False
     _opened: dict[RepositorySpec, Repository] = field(default_factory=dict)
+    _opening: Lock = field(default_factory=Lock)
 
     def register_repository(self, spec: RepositorySpec) -> str:
         """Returns its id. The same URL and branch again is the same repository; other credentials for it are an error."""
@@ -73,9 +74,12 @@ class Session:
 
     def repository(self, spec: RepositorySpec) -> Repository:
         """Open it, once a run."""
-        if spec not in self._opened:
-            self._opened[spec] = open_repository(spec, cwd=self.root, environ=self.environ, cache_dir=self.cache_dir)
-        return self._opened[spec]
+        with self._opening:
+            if spec not in self._opened:
+                self._opened[spec] = open_repository(
+                    spec, cwd=self.root, environ=self.environ, cache_dir=self.cache_dir
+                )
+            return self._opened[spec]
 
     def branch_of(self, workflow: WorkflowSpec) -> str:
         """The branch that a workflow follows."""

@@ -1,0 +1,472 @@
+"""The command line: each command is a call into `engine`, shown by `report`.
+
+Nothing heavy is imported here at the top: `--help` has to be there at once.
+"""
+
+from __future__ import annotations
+
+import os
+import signal
+import sys
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, TextIO, TypeVar
+
+import click
+
+from sloth_ci import __version__
+from sloth_ci.core.errors import Interrupted, SlothError, UsageError
+
+if TYPE_CHECKING:
+    from sloth_ci.core.outcome import Outcome
+    from sloth_ci.core.plan import Plan
+    from sloth_ci.report.terminal import TerminalObserver
+    from sloth_ci.startup import Options, Run
+
+CHANGES = 20
+"""Exit code of `preview --exit-code` where something would change."""
+
+F = TypeVar("F", bound=Callable[..., Any])
+
+
+def main(argv: Sequence[str] | None = None) -> None:
+    """The one boundary where errors become a message, a hint and an exit code."""
+    try:
+        cli.main(args=None if argv is None else list(argv), prog_name="sloth-ci", standalone_mode=False)
+    except SlothError as error:
+        _fail(error)
+    except click.exceptions.Exit as end:
+        sys.exit(end.exit_code)
+    except click.ClickException as error:
+        _fail(UsageError(error.format_message(), _help_hint(error)))
+    except (click.Abort, KeyboardInterrupt):
+        _fail(Interrupted("stopped", "the next sync goes on from here"))
+    except BrokenPipeError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # so that the interpreter's last flush is quiet
+        sys.exit(0)
+    except Exception as error:  # a traceback tells the reader nothing
+        if os.environ.get("SLOTH_DEBUG"):
+            raise
+        _fail(
+            SlothError(
+                f"a fault in sloth-ci: {type(error).__name__}", "run again with SLOTH_DEBUG=1 and report what it shows"
+            )
+        )
+
+
+def _fail(error: SlothError) -> None:
+    from sloth_ci.report.text import visible
+
+    sys.stdout.flush()
+    sys.stderr.write(f"error: {visible(error.message)}\n")
+    if error.hint:
+        sys.stderr.write(f"hint: {visible(error.hint)}\n")
+    sys.exit(error.exit_code)
+
+
+def _help_hint(error: click.ClickException) -> str | None:
+    context = getattr(error, "ctx", None)
+    return f"see {context.command_path} --help" if context else None
+
+
+@click.group(context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
+@click.version_option(__version__, prog_name="sloth-ci")
+def cli() -> None:
+    """GitOps for Kubernetes that lives in CI, with no control plane.
+
+    One Lua file says what is deployed where. preview says what would change, sync applies exactly that and waits for
+    health, rollback puts both the destination and Git back.
+    """
+
+
+def workflow_options(command: F) -> F:
+    """What every command that reads the Lua file takes."""
+    for option in reversed(
+        (
+            click.option(
+                "--workflow", "workflow_file", metavar="FILE", help="The Lua file. [sloth.lua, .sloth/workflow.lua]"
+            ),
+            click.option("--environment", "-e", metavar="NAME", help="Only the workflows of this environment."),
+            click.option("--name", metavar="NAME", help="Only the workflow of this name."),
+            click.option("--target-path", metavar="PATH", help="The folder of the manifests, instead of the file's."),
+            click.option("--format", "form", type=click.Choice(["terminal", "markdown", "json"]), default="terminal"),
+            click.option("--output", "-o", metavar="FILE", help="Write the report there instead of to stdout."),
+            click.option("--allow-env", multiple=True, metavar="NAME", help="Let the Lua file read this variable."),
+        )
+    ):
+        command = option(command)
+    return command
+
+
+def _options(kwargs: Mapping[str, Any], **more: Any) -> Options:
+    from sloth_ci.startup import Options
+
+    return Options(
+        workflow_file=kwargs["workflow_file"],
+        target_path=kwargs["target_path"],
+        allow_env=kwargs["allow_env"],
+        **more,
+    )
+
+
+@contextmanager
+def _run(options: Options, *, approve: str | None = None) -> Iterator[tuple[Run, TerminalObserver]]:
+    """A session with its Lua file read; SIGTERM and Ctrl-C end it at the next safe point."""
+    from sloth_ci.forge.local import LocalGate
+    from sloth_ci.report.terminal import TerminalObserver, show_plan
+    from sloth_ci.startup import start
+
+    with TerminalObserver(file=sys.stderr) as observer:
+
+        def show(plan: Plan) -> None:
+            with observer.paused():
+                show_plan(plan, file=sys.stderr)
+
+        gate = LocalGate(stdin=sys.stdin, stderr=sys.stderr, approved=approve, show=show)
+        run = start(options, environ=os.environ, observer=observer, gate=gate)
+
+        def stop(number: int, _frame: object) -> None:
+            if run.session.stop.is_set():
+                raise KeyboardInterrupt  # asked twice
+            observer.log("warn", f"{signal.Signals(number).name}: stopping at the next safe point")
+            run.session.stop.set()
+
+        before = {number: signal.signal(number, stop) for number in (signal.SIGTERM, signal.SIGINT)}
+        try:
+            yield run, observer
+        finally:
+            for number, handler in before.items():
+                signal.signal(number, handler)
+
+
+def _emit(output: str | None, show: Callable[[TextIO], None]) -> None:
+    """Show to stdout, or to a file that is there as a whole or not at all."""
+    if output is None:
+        show(sys.stdout)
+        sys.stdout.flush()
+        return
+    path = Path(output)
+    partial = path.with_name(f".{path.name}.{os.getpid()}")
+    try:
+        with partial.open("w", encoding="utf-8") as file:
+            show(file)
+        partial.replace(path)
+    except OSError as error:
+        raise UsageError(
+            f"cannot write {output}: {error.strerror}", "name a file in a folder that can be written"
+        ) from None
+
+
+def _show_plans(plans: list[Plan], form: str, output: str | None, *, verbose: bool) -> None:
+    from sloth_ci.report import document, markdown, terminal
+
+    def show(file: TextIO) -> None:
+        if form == "json":
+            file.write(document.to_json(document.plans_document(plans, _now()), pretty=True) + "\n")
+        elif form == "markdown":
+            file.write(markdown.plans_markdown(plans))
+        else:
+            for index, plan in enumerate(plans):
+                file.write("\n" if index else "")
+                terminal.show_plan(plan, file=file, detail="full" if verbose else "auto")
+
+    _emit(output, show)
+
+
+def _now() -> str:
+    from datetime import UTC, datetime
+
+    return datetime.now(UTC).isoformat(timespec="seconds")
+
+
+def _show_outcomes(outcomes: Sequence[Outcome], form: str, output: str | None) -> None:
+    from sloth_ci.report import document, markdown, terminal
+
+    def show(file: TextIO) -> None:
+        if form == "json":
+            file.write(document.to_json(document.outcomes_document(outcomes), pretty=True) + "\n")
+        elif form == "markdown":
+            file.write(markdown.outcomes_markdown(outcomes))
+        else:
+            for outcome in outcomes:
+                terminal.show_outcome(outcome, file=file)
+
+    _emit(output, show)
+
+
+def _show_tables(tables: list[dict[str, Any]], kwargs: Mapping[str, Any], show: Callable[..., None]) -> None:
+    if kwargs["form"] == "json":
+        from sloth_ci.report.document import to_json
+
+        text = to_json(tables, pretty=True) + "\n"
+        _emit(kwargs["output"], lambda file: print(text, end="", file=file))
+    else:
+        _emit(kwargs["output"], lambda file: show(tables, file=file))
+
+
+def _exit_for(outcomes: Sequence[Outcome]) -> None:
+    """The exit code of what failed first: 8 rolled back, 7 unhealthy, 6 apply failed."""
+    for outcome in outcomes:
+        if outcome.status == "failed":
+            if getattr(outcome, "rolled_back", False):
+                sys.exit(8)
+            sys.exit(7 if getattr(outcome, "health", "") == "degraded" else 6)
+
+
+@cli.command()
+@workflow_options
+@click.option("--base", metavar="REV", help="Compare with this revision instead of with the destination.")
+@click.option("--head", metavar="REV", help="The revision to preview. [the tip of the workflow's branch]")
+@click.option("--exit-code", is_flag=True, help=f"Exit with {CHANGES} where something would change.")
+@click.option("--verbose", "-v", is_flag=True, help="Show every field.")
+def preview(base: str | None, head: str | None, exit_code: bool, verbose: bool, **kwargs: Any) -> None:
+    r"""Say exactly what would change.
+
+    Without --base, against what the destination holds now; with it, from one revision to another, Git to Git.
+    Without a Lua file: the manifests of this repository, HEAD against where its branch left the default branch.
+
+    \b
+    Example:
+      sloth-ci preview --base origin/main --head HEAD --target-path manifests
+    """
+    from sloth_ci.engine import preview as engine
+
+    with _run(_options(kwargs, declare_only=True)) as (run, _):
+        plans = []
+        for workflow in run.choose(kwargs["environment"], kwargs["name"]):
+            if base is not None:
+                plans.append(engine.preview_revisions(run.session, workflow, base, head))
+            elif run.builtin and not engine.is_deployed(run.session, workflow):
+                before = engine.since_when(run.session, workflow)
+                plans.append(engine.preview_revisions(run.session, workflow, before, head))
+            else:
+                plans.append(engine.preview(run.session, workflow, head=head))
+    _show_plans(plans, kwargs["form"], kwargs["output"], verbose=verbose)
+    if any(plan.conflicts for plan in plans):
+        sys.exit(4)
+    if exit_code and any(plan.changes for plan in plans):
+        sys.exit(CHANGES)
+
+
+@cli.command()
+@workflow_options
+@click.option("--head", metavar="REV", help="The revision to sync to. [the tip of the workflow's branch]")
+@click.option("--approve", metavar="DIGEST", help="Approve the plan of this digest, and apply no other.")
+@click.option("--release-hold", is_flag=True, help="Try a revision again that was rolled back before.")
+@click.option("--rehearse", is_flag=True, help="Do everything but write.")
+def sync(head: str | None, approve: str | None, release_hold: bool, rehearse: bool, **kwargs: Any) -> None:
+    r"""Apply the plan, wait for health, and put everything back if that fails.
+
+    \b
+    Example:
+      sloth-ci sync --environment production --approve 3f9a…
+    """
+    from sloth_ci.engine.sync import sync as engine_sync
+
+    with _run(_options(kwargs, rehearse=rehearse, declare_only=True), approve=approve) as (run, _):
+        workflow = run.choose_one(kwargs["environment"], kwargs["name"])
+        outcome = engine_sync(run.session, workflow, head=head, approved=approve, release_hold=release_hold)
+    _show_outcomes([outcome], kwargs["form"], kwargs["output"])
+    _exit_for([outcome])
+
+
+@cli.command()
+@workflow_options
+@click.option("--to", default="previous", show_default=True, help="previous, a commit, a timestamp, or a backup.")
+@click.option("--reason", default="rollback requested", help="Goes into the history and the revert commit.")
+@click.option("--rehearse", is_flag=True, help="Do everything but write.")
+def rollback(to: str, reason: str, rehearse: bool, **kwargs: Any) -> None:
+    r"""Put the destination back, then Git.
+
+    \b
+    Example:
+      sloth-ci rollback --to 2026-11-01T12:00:00Z --reason "checkout fails since noon"
+    """
+    from sloth_ci.engine.rollback import rollback as engine_rollback
+
+    with _run(_options(kwargs, rehearse=rehearse, declare_only=True)) as (run, _):
+        workflow = run.choose_one(kwargs["environment"], kwargs["name"])
+        outcome = engine_rollback(run.session, workflow, reason=reason, to=to)
+    _show_outcomes([outcome], kwargs["form"], kwargs["output"])
+    _exit_for([outcome])
+
+
+@cli.command()
+@workflow_options
+def status(**kwargs: Any) -> None:
+    r"""Say how each workflow is doing.
+
+    \b
+    Example:
+      sloth-ci status --format json
+    """
+    from sloth_ci.engine.status import status as engine_status
+    from sloth_ci.report.terminal import show_status
+
+    with _run(_options(kwargs, declare_only=True)) as (run, _):
+        tables = [engine_status(run.session, w) for w in run.choose(kwargs["environment"], kwargs["name"])]
+    _show_tables(tables, kwargs, show_status)
+
+
+@cli.command()
+@workflow_options
+def history(**kwargs: Any) -> None:
+    r"""Say what was done, newest first.
+
+    \b
+    Example:
+      sloth-ci history --environment production
+    """
+    from sloth_ci.engine.status import history as engine_history
+    from sloth_ci.report.terminal import show_history
+
+    with _run(_options(kwargs, declare_only=True)) as (run, _):
+        tables = engine_history(run.session, run.choose_one(kwargs["environment"], kwargs["name"]))
+    _show_tables(tables, kwargs, show_history)
+
+
+@cli.command()
+@workflow_options
+@click.option("--task", metavar="NAME", help="Run this task, after all it depends on.")
+@click.option("--param", "-p", "params", multiple=True, metavar="K=V", help="A parameter of the tasks.")
+@click.option("--list", "listing", is_flag=True, help="List the tasks and run none.")
+@click.option("--approve", metavar="DIGEST", help="Approve the plan of this digest, and apply no other.")
+@click.option("--rehearse", is_flag=True, help="Do everything but write.")
+def run(
+    task: str | None, params: tuple[str, ...], listing: bool, approve: str | None, rehearse: bool, **kwargs: Any
+) -> None:
+    r"""Run the Lua file: its tasks, then each workflow with auto_sync; the others are previewed.
+
+    \b
+    Example:
+      sloth-ci run --task production_deploy --param reason="new prices"
+    """
+    given = dict(_pair(text) for text in params)
+    options = _options(kwargs, params=given, rehearse=rehearse or listing)
+    with _run(options, approve=approve) as (started, observer):
+        if listing:
+            _show_tables([entry._asdict() for entry in started.script.list()], kwargs, _show_tasks)
+            return
+        if task is not None:
+            started.script.run_task(task).check()
+        else:
+            for outcome in started.script.run_definitions():
+                outcome.check()
+            _reconcile(started, observer, kwargs)
+        _show_outcomes(started.api.outcomes, kwargs["form"], kwargs["output"])
+        _exit_for(started.api.outcomes)
+
+
+def _pair(text: str) -> tuple[str, str]:
+    key, equals, value = text.partition("=")
+    if not equals or not key:
+        raise UsageError(f"--param {text}: expected K=V", 'for example --param reason="new prices"')
+    return key, value
+
+
+def _show_tasks(tables: list[dict[str, Any]], *, file: TextIO) -> None:
+    from sloth_ci.report.text import visible
+
+    for table in tables:
+        name = f"{table['workflow']}/{table['name']}" if table["workflow"] else table["name"]
+        after = f" (after {', '.join(table['depends_on'])})" if table["depends_on"] else ""
+        file.write(visible(f"{name}{after}  {table['description']}  [{table['where']}]".replace("    ", "  ")) + "\n")
+
+
+def _reconcile(started: Run, observer: TerminalObserver, kwargs: Mapping[str, Any]) -> None:
+    """What follows when the file has run to its end: auto-sync under its gates, and a preview of everything else."""
+    from sloth_ci.engine.controller import loop, one_pass
+    from sloth_ci.engine.preview import preview as engine_preview
+    from sloth_ci.report.terminal import show_plan
+
+    session = started.session
+    if session.auto_sync_started:
+        loop(session)
+        return
+    touched = {outcome.workflow_id for outcome in started.api.outcomes}
+    for workflow in session.workflows.values():
+        if not workflow.auto_sync and workflow.diff_preview and workflow.id not in touched:
+            plan = engine_preview(session, workflow)
+            with observer.paused():
+                show_plan(plan, file=sys.stderr if kwargs["form"] == "json" else sys.stdout)
+    first: SlothError | None = None
+    for turn in one_pass(session):
+        if turn.outcome is not None:
+            started.api.outcomes.append(turn.outcome)
+        elif turn.error is not None:
+            observer.log("error", f"{turn.workflow.name}: {turn.error.message}")
+            first = first or turn.error
+    if first is not None:
+        _show_outcomes(started.api.outcomes, kwargs["form"], kwargs["output"])
+        raise first
+
+
+@cli.command()
+@workflow_options
+def controller(**kwargs: Any) -> None:
+    r"""Sync every workflow with auto_sync at its interval, until SIGTERM.
+
+    \b
+    Example:
+      sloth-ci controller --workflow sloth.lua
+    """
+    from sloth_ci.engine.controller import loop
+
+    with _run(_options(kwargs, declare_only=True)) as (started, _):
+        loop(started.session)
+
+
+@cli.command()
+@click.option("--target-path", metavar="PATH", help="The folder of the manifests. [found by looking]")
+@click.option("--ci", type=click.Choice(["auto", "github", "gitlab", "none"]), default="auto", show_default=True)
+@click.option("--hook/--no-hook", default=True, help="Write a pre-push hook that shows a preview.")
+def init(target_path: str | None, ci: str, hook: bool) -> None:
+    r"""Write a starter workflow, a CI file and a hook. What is there already is left alone.
+
+    \b
+    Example:
+      sloth-ci init --target-path manifests --ci github
+    """
+    from sloth_ci.scaffold import scaffold
+
+    written, there = scaffold(Path.cwd(), target_path=target_path, ci=ci, hook=hook)
+    for name in written:
+        click.echo(f"wrote {name}")
+    for name in there:
+        click.echo(f"kept  {name}, which is there already")
+    click.echo("next: sloth-ci preview")
+
+
+@cli.command()
+@workflow_options
+def doctor(**kwargs: Any) -> None:
+    r"""Say what is missing, and the command that mends it.
+
+    \b
+    Example:
+      sloth-ci doctor
+    """
+    from sloth_ci.engine.doctor import machine, workflow_findings
+
+    with _run(_options(kwargs, declare_only=True)) as (started, _):
+        findings = list(machine(started.session))
+        for workflow in started.choose(kwargs["environment"], kwargs["name"]):
+            findings += workflow_findings(started.session, workflow)
+    _show_tables([finding.table() for finding in findings], kwargs, _show_findings)
+    if not all(finding.ok for finding in findings if finding.needed):
+        sys.exit(UsageError.exit_code)
+
+
+def _show_findings(tables: list[dict[str, Any]], *, file: TextIO) -> None:
+    from sloth_ci.report.text import visible
+
+    for table in tables:
+        mark = "ok     " if table["ok"] else "missing"
+        file.write(visible(f"{mark}  {table['name']}: {table['detail']}") + "\n")
+        if table["mend"]:
+            file.write(visible(f"         → {table['mend']}") + "\n")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,1 @@
+"""Plans and outcomes for a reader: a terminal, Markdown, JSON."""

@@ -1,0 +1,238 @@
+"""What became of a sync or a rollback, and the tables of what was, as rows for a terminal."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from datetime import UTC, datetime
+from typing import Any
+
+from sloth_ci.core.outcome import ItemOutcome, Outcome, RollbackOutcome, SyncOutcome
+from sloth_ci.report.layout import UNICODE, Glyphs, Row, pad, trim, width, wrap
+from sloth_ci.report.plan_view import SYMBOLS, short_digest
+from sloth_ci.report.text import cut, one_line, plural, width_of
+
+STYLES = {"succeeded": "good", "failed": "bad", "cancelled": "warn", "nothing": "dim", "running": "path"}
+HEALTH = {"healthy": "good", "progressing": "warn", "degraded": "bad", "suspended": "warn", "unknown": "dim"}
+STATUS = {
+    "synced": "good",
+    "active": "text",
+    "syncing": "path",
+    "degraded": "bad",
+    "failed": "bad",
+    "suspended": "warn",
+}
+REVERT = {
+    "committed": "the revert is commit {commit}",
+    "already": "the revert was already in Git: commit {commit}",
+    "pull_request": "the branch is protected: the revert waits in a pull request",
+    "queued": "Git cannot be reached: the revert is queued for the next run",
+    "failed": "the revert could not be written to Git",
+}
+
+
+def headline(outcome: Outcome) -> str:
+    """What happened, in a few words."""
+    rolled_back = isinstance(outcome, SyncOutcome) and outcome.rolled_back
+    done = "rolled back" if isinstance(outcome, RollbackOutcome) else "synced"
+    words = {
+        "succeeded": f"would be {done}" if outcome.dry_run else done,
+        "failed": "failed and was rolled back" if rolled_back else "failed",
+        "cancelled": "cancelled, and was rolled back" if rolled_back else "cancelled",
+        "nothing": "nothing to do",
+    }
+    return words[outcome.status]
+
+
+def counts(outcome: Outcome) -> str:
+    """`3 applied, 1 skipped`: only what there is."""
+    found = [(outcome.count(status), status) for status in ("applied", "skipped", "failed")]
+    return ", ".join(f"{count:,} {status}" for count, status in found if count)
+
+
+def seconds(value: float) -> str:
+    """A duration as a person says it: `0.4 s`, `12 s`, `3 min 20 s`."""
+    if value < 10:
+        return f"{value:.1f} s"
+    minutes, rest = divmod(round(value), 60)
+    return f"{minutes} min {rest} s" if minutes else f"{rest} s"
+
+
+def facts(outcome: Outcome) -> Iterator[tuple[str, str, str]]:
+    """What else a reader has to know: a word, a text and a style."""
+    if isinstance(outcome, SyncOutcome):
+        if outcome.recovered:
+            yield "recovered", outcome.recovered, "warn"
+        if outcome.backup:
+            yield "backup", outcome.backup, "text"
+        if outcome.revert:
+            yield "revert", f"the revert is commit {outcome.revert[:12]}", "text"
+    else:
+        yield "target", outcome.target, "text"
+        if outcome.revert_status != "none":
+            said = REVERT[outcome.revert_status].format(commit=(outcome.revert_commit or "?")[:12])
+            yield "revert", said, "bad" if outcome.revert_status == "failed" else "text"
+        if outcome.held:
+            yield "held", f"{outcome.held[:12]} is not synced again until its tree changes", "warn"
+
+
+def ordered_items(items: Sequence[ItemOutcome]) -> list[ItemOutcome]:
+    """The failed ones first, then the skipped."""
+    rank = {"failed": 0, "skipped": 1, "applied": 2}
+    return sorted(items, key=lambda item: (rank[item.status], item.ref))
+
+
+def outcome_rows(outcome: Outcome, columns: int, glyphs: Glyphs = UNICODE, limit: int = 20) -> Iterator[Row]:
+    """All rows of an outcome, none wider than `columns`."""
+    style = STYLES[outcome.status]
+    mark = {"succeeded": glyphs.check, "failed": glyphs.cross, "cancelled": glyphs.warning, "nothing": glyphs.dot}
+    row: Row = [
+        (f"{mark[outcome.status]} ", f"{style} strong"),
+        (one_line(outcome.name, 60), "strong"),
+        (f" {glyphs.dot} {one_line(outcome.environment, 40)}" if outcome.environment else "", "text"),
+        (": ", "text"),
+        (headline(outcome), f"{style} strong"),
+        (f" {glyphs.dot} {one_line(outcome.destination, 120)}", "text"),
+    ]
+    if outcome.items:
+        row.append((f" {glyphs.dot} {counts(outcome)}", "text"))
+    if isinstance(outcome, SyncOutcome) and outcome.status != "nothing" and not outcome.dry_run:
+        row += [(f" {glyphs.dot} ", "dim"), (outcome.health, HEALTH[outcome.health])]
+    row.append((f" {glyphs.dot} {seconds(outcome.duration_seconds)}", "dim"))
+    if width(row) <= columns:
+        yield row
+    else:
+        yield trim(row[:5], columns, glyphs.ellipsis)
+        rest = [("  ", "text"), *row[5:]]
+        rest[1] = (rest[1][0].removeprefix(f" {glyphs.dot} "), rest[1][1])
+        yield trim(rest, columns, glyphs.ellipsis)
+    if outcome.message:
+        for line in wrap(one_line(outcome.message, 2000), columns - 2):
+            yield [("  ", "text"), (line, "text")]
+    items = ordered_items(outcome.items)
+    for item in items[:limit]:
+        yield from _item(item, columns, glyphs)
+    if len(items) > limit:
+        yield [(f"  {glyphs.ellipsis} {plural(len(items) - limit, 'more object')}", "dim")]
+    for word, text, fact_style in facts(outcome):
+        yield trim([(f"  {word:<9} ", "dim"), (one_line(text, 400), fact_style)], columns, glyphs.ellipsis)
+    if isinstance(outcome, SyncOutcome):
+        subject = f"  revision {one_line(outcome.revision)[:12]} {glyphs.dot} digest {short_digest(outcome.digest)}"
+        yield trim([(f"{subject} {glyphs.dot} {one_line(outcome.sync_id, 60)}", "dim")], columns, glyphs.ellipsis)
+
+
+def _item(item: ItemOutcome, columns: int, glyphs: Glyphs) -> Iterator[Row]:
+    style = {"applied": item.action, "skipped": "dim", "failed": "bad"}[item.status]
+    row: Row = [("  ", "text"), (f"{SYMBOLS[item.action]} ", style), (one_line(str(item.ref), 400), "text")]
+    if item.status != "applied":
+        row.append((f"  {item.status}", style))
+    message = one_line(item.message, 1000)
+    if message and width(row) + 2 + width_of(message) <= columns:
+        yield [*row, (f"  {message}", "dim")]
+        return
+    yield trim(row, columns, glyphs.ellipsis)
+    for line in wrap(message, columns - 6):
+        yield [("      ", "text"), (line, "dim")]
+
+
+# --- tables ---
+
+
+def status_rows(workflows: Sequence[Mapping[str, Any]], columns: int, glyphs: Glyphs = UNICODE) -> Iterator[Row]:
+    """The workflows as `get_workflow_status` describes them, one a line."""
+    if not workflows:
+        yield [("no workflows are declared", "dim")]
+        return
+    rows: list[list[tuple[str, str]]] = []
+    for workflow in workflows:
+        last = workflow.get("last_sync_result") or {}
+        status = str(workflow.get("status") or "active")
+        rows.append(
+            [
+                (_text(workflow.get("name") or workflow.get("id")), "strong"),
+                (_text(workflow.get("environment")) or "-", "text"),
+                (_text(status), STATUS.get(status, "text")),
+                ("auto" if workflow.get("auto_sync") else "manual", "text"),
+                (_text(last.get("status")) or "never synced", STYLES.get(str(last.get("status")), "dim")),
+                (_when(last.get("start_time")), "text"),
+                (_text(last.get("commit_hash"))[:10], "text"),
+                (_text(last.get("message"), 500), "dim"),
+            ]
+        )
+    heads = ("NAME", "ENVIRONMENT", "STATUS", "SYNC", "LAST SYNC", "WHEN", "COMMIT", "MESSAGE")
+    yield from _table(heads, rows, columns, glyphs)
+
+
+def history_rows(syncs: Sequence[Mapping[str, Any]], columns: int, glyphs: Glyphs = UNICODE) -> Iterator[Row]:
+    """Finished syncs, as `last_sync_result` describes one, one a line."""
+    if not syncs:
+        yield [("nothing has been synced yet", "dim")]
+        return
+    rows: list[list[tuple[str, str]]] = []
+    for sync in syncs:
+        metrics = sync.get("metrics") or {}
+        status = str(sync.get("status") or "unknown")
+        duration = metrics.get("duration")
+        rows.append(
+            [
+                (_when(sync.get("start_time")), "text"),
+                (_text(status), STYLES.get(status, "text")),
+                (_text(sync.get("commit_hash"))[:10], "strong"),
+                (_tally(metrics), "text"),
+                (seconds(float(duration)) if isinstance(duration, int | float) else "", "text"),
+                (_text(sync.get("id"), 60), "text"),
+                (_text(sync.get("message"), 500), "dim"),
+            ]
+        )
+    yield from _table(("WHEN", "STATUS", "COMMIT", "OBJECTS", "TOOK", "ID", "MESSAGE"), rows, columns, glyphs)
+
+
+def _text(value: object, limit: int = 80) -> str:
+    return "" if value is None else one_line(str(value), limit)
+
+
+def _tally(metrics: Mapping[str, Any]) -> str:
+    applied, failed = metrics.get("resources_applied"), metrics.get("resources_failed")
+    if applied is None:
+        return ""
+    return f"{applied} applied" + (f", {failed} failed" if failed else "")
+
+
+def _when(value: object) -> str:
+    """A point in time to the minute, in UTC. Takes seconds since 1970 or ISO 8601; anything else stays as it is."""
+    if value is None:
+        return ""
+    try:
+        if isinstance(value, int | float):
+            moment = datetime.fromtimestamp(value, UTC)
+        else:
+            moment = datetime.fromisoformat(str(value))
+            moment = moment.replace(tzinfo=UTC) if moment.tzinfo is None else moment.astimezone(UTC)
+    except (ValueError, OverflowError, OSError):
+        return _text(value, 25)
+    return f"{moment:%Y-%m-%d %H:%M}"
+
+
+def _table(
+    heads: Sequence[str], rows: Sequence[Sequence[tuple[str, str]]], columns: int, glyphs: Glyphs
+) -> Iterator[Row]:
+    """Columns as wide as what is in them; empty ones are left out. A last cell without room gets lines of its own."""
+    kept = [i for i in range(len(heads)) if any(row[i][0] for row in rows)]
+    widths = [max(width_of(heads[i]), *(width_of(row[i][0]) for row in rows)) for i in kept]
+    widths = [min(size, max(columns // 4, 18)) for size in widths[:-1]] + widths[-1:]
+    room = columns - sum(size + 2 for size in widths[:-1])
+    yield _cells([(heads[i], "dim") for i in kept], widths, columns, glyphs)
+    for row in rows:
+        *cells, last = (row[i] for i in kept)
+        if width_of(last[0]) <= room:
+            yield _cells([*cells, last], widths, columns, glyphs)
+            continue
+        yield _cells(cells, widths[:-1], columns, glyphs)
+        yield from ([("  ", "text"), (line, last[1])] for line in wrap(last[0], columns - 2))
+
+
+def _cells(cells: Sequence[tuple[str, str]], widths: Sequence[int], columns: int, glyphs: Glyphs) -> Row:
+    row: Row = []
+    for index, ((text, style), size) in enumerate(zip(cells, widths, strict=True)):
+        cell: Row = [(cut(text, size, glyphs.ellipsis), style)]
+        row += cell if index == len(cells) - 1 else [*pad(cell, size), ("  ", "text")]
+    return trim(row, columns, glyphs.ellipsis)

@@ -1,0 +1,138 @@
+from __future__ import annotations
+
+import re
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from markdown_it import MarkdownIt
+from markdown_it.token import Token
+
+from sloth_ci.core.plan import Conflict, Impact, Plan
+from sloth_ci.report.markdown import outcomes_markdown, plans_markdown
+from support.outcomes import hostile_outcomes, outcomes
+from support.plans import change, field, forty, hostile, huge, plan
+
+GFM = MarkdownIt("commonmark", {"html": True}).enable(["table", "strikethrough"])
+OURS = {"<details>", "</details>", "<summary>", "</summary>", "<b>", "</b>", "<sub>", "</sub>", "<code>", "</code>"}
+PLANS = {"forty": forty(), "hostile": hostile(), "huge": huge(), "empty": plan()}
+
+
+def _tokens(text: str) -> list[Token]:
+    return [inner for token in GFM.parse(text) for inner in (token, *(token.children or []))]
+
+
+def _check_whole(text: str) -> None:
+    """What may never happen, whatever is left out: a tag, a fence or a table that does not end."""
+    tags = []
+    for token in _tokens(text):
+        if token.type in {"html_block", "html_inline"}:
+            tags += re.findall(r"<[^>]*>", token.content)
+    assert set(tags) <= OURS
+    for name in ("details", "summary", "b", "sub", "code"):
+        assert tags.count(f"<{name}>") == tags.count(f"</{name}>"), name
+    assert text.count("<details>") == text.count("\n</details>\n")
+    assert "\ufffd" not in text
+    text.encode()
+
+
+@pytest.mark.parametrize("which", PLANS)
+def test_only_our_own_markup_is_markup(which: str) -> None:
+    text = plans_markdown([PLANS[which]])
+    _check_whole(text)
+    kinds = {token.type for token in _tokens(text)}
+    assert not kinds & {"image", "link_open", "hr", "ordered_list_open", "code_block"}
+    headings = [token for token in GFM.parse(text) if token.type == "heading_open"]
+    assert [token.tag for token in headings] == ["h3"]
+    outside = "".join(token.content for token in _tokens(text) if token.type == "text")
+    assert not re.search(r"@\w", outside)
+    rows = [token for token in _tokens(text) if token.type == "tr_open"]
+    cells = [token for token in _tokens(text) if token.type in {"td_open", "th_open"}]
+    assert (len(rows), len(cells)) == (2, 14)
+
+
+@given(st.integers(0, 40_000))
+@settings(max_examples=60, deadline=None)
+def test_a_limit_is_kept_with_whole_parts(limit: int) -> None:
+    for plans in ([forty()], [hostile(), forty(), plan(environment="staging")]):
+        least = len(plans_markdown(plans, 0).encode())
+        text = plans_markdown(plans, limit)
+        assert len(text.encode()) <= max(limit, least)
+        _check_whole(text)
+
+
+def test_the_least_there_is_fits_any_comment() -> None:
+    many = [hostile() for _ in range(200)]
+    assert len(plans_markdown(many, 0).encode()) < 60_000
+
+
+def test_what_is_left_out_is_said_and_the_dangerous_stays() -> None:
+    full = plans_markdown([forty()])
+    assert "Not shown" not in full
+    assert full.count("```diff") == len(forty().changes)
+    some = plans_markdown([forty()], 15_000)
+    assert re.search(r"Not shown for lack of room: [\d,]+ diffs?\.", some)
+    assert "PersistentVolumeClaim/shop/orders-data" in some
+    few = plans_markdown([forty()], 4_000)
+    assert re.search(r"Not shown for lack of room: .*changes", few)
+    assert "irreversible" in few
+
+
+def test_room_that_a_small_plan_leaves_goes_to_a_large_one() -> None:
+    plans = [forty(), plan(environment="staging"), plan(environment="dev")]
+    assert len(plans_markdown(plans, 20_000).encode()) > 17_000
+
+
+def test_what_a_reviewer_sees_first() -> None:
+    lines = plans_markdown([forty()]).split("\n")
+    assert lines[0] == "### ⛔ 2 conflicts · 40 changes to production · highest impact 🟣 **critical** · 1 irreversible"
+    assert lines[4] == (
+        "| production | <code>directory live/production</code> | **7** | **30** | **3** | 🟣 critical | 1 not, 2 partly |"
+    )
+    assert "> Ways out:" in lines
+
+
+def test_no_changes() -> None:
+    text = plans_markdown([plan()])
+    assert text.startswith("### No changes to production\n")
+    assert "<details>" not in text
+
+
+def test_several_environments_have_sections() -> None:
+    one = change("update", "Deployment", "web", field("spec.replicas", 1, 2), impact=Impact.MEDIUM)
+    text = plans_markdown([plan(one, environment="staging"), plan(one, environment="production")])
+    assert text.startswith("### 2 changes to staging, production · ")
+    assert text.index("#### staging") < text.index("#### production")
+
+
+@pytest.mark.parametrize("limit", [60_000, 3_000, 100])
+def test_outcomes(limit: int) -> None:
+    text = outcomes_markdown([*outcomes(), *hostile_outcomes()], limit)
+    _check_whole(text)
+    assert len(text.encode()) <= limit
+    assert not re.search(r"@\w", "".join(token.content for token in _tokens(text) if token.type == "text"))
+
+
+def test_a_failed_sync_says_why_and_what_was_done() -> None:
+    text = outcomes_markdown(outcomes())
+    assert (
+        "### ❌ production: **failed and was rolled back** · 24 applied, 3 skipped, 1 failed · degraded · 3 min 23 s"
+        in text
+    )
+    assert "permission denied" in text
+    assert "- revert: the revert is commit abcdef012345" in text
+    assert "### ⚪ production: **nothing to do**" in text
+
+
+def test_no_secret_needs_to_be_known() -> None:
+    """The report has only what the plan has: fingerprints."""
+    secret: Plan = plan(*(one for one in forty().changes if one.ref.kind == "Secret"))
+    assert set(re.findall(r"\(secret \w+\)", plans_markdown([secret]))) == {
+        "(secret 1f2e3d4c)", "(secret 77aa0011)", "(secret 3f9a1c2e)", "(secret 90bb17d4)", "(secret 5c11aa09)", "(secret aa55aa55)",
+        "(secret 0badcafe)",
+    }  # fmt: skip
+
+
+def test_an_empty_way_out_makes_no_heading_of_the_line_above() -> None:
+    text = plans_markdown([plan(conflicts=(Conflict("validation", "X/x", "", ("",)),))])
+    assert [token.tag for token in GFM.parse(text) if token.type == "heading_open"] == ["h3"]
