@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
-from sloth_ci.core.errors import RenderError, RepositoryError
+from sloth_ci.core.errors import RenderError, RepositoryError, UsageError
 from sloth_ci.core.ledger import PendingRevert
 from sloth_ci.core.outcome import RevertStatus
 from sloth_ci.core.workflow import WorkflowSpec
@@ -60,6 +60,8 @@ def revert_in_git(session: Session, workflow: WorkflowSpec, pending: PendingReve
             message=_message(workflow, pending, commits),
             trailers={"Sloth-Environment": workflow.environment or "default", "Sloth-Plan": pending.digest},
         )
+    except UsageError as error:  # a force-push took the commits away: there is nothing left that could be reverted
+        return GitBack("none", None, f"nothing is reverted in Git: {error.message}")
     except RepositoryError as error:
         return GitBack("queued", None, f"{error.message}; the next run tries again")
     return GitBack(_STATUS[result.status], result.commit, result.message)

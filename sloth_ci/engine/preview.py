@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
 from sloth_ci.core.errors import RenderError
@@ -13,7 +13,7 @@ from sloth_ci.core.planner import Desired, Live, make_plan
 from sloth_ci.core.workflow import WorkflowSpec
 from sloth_ci.engine.place import Place, open_place
 from sloth_ci.engine.session import Session
-from sloth_ci.render import Rendered, render
+from sloth_ci.render import Rendered, load_bodies, render
 
 
 def rendered(session: Session, workflow: WorkflowSpec, revision: str, *, missing_ok: bool = False) -> Rendered:
@@ -68,6 +68,7 @@ def plan_for(
     desired = desired_at(place.session, place.workflow, revision)
     place.session.observer.phase("compare")
     live = live_state(place, ledger)
+    load_changed(desired.manifests, live.objects)
     plan = make_plan(place.workflow, desired, live, place.session.fingerprint, prune_limit=prune_limit)
     return Planned(plan, {manifest.ref: manifest for manifest in desired.manifests}, live.objects)
 
@@ -107,8 +108,7 @@ def since_when(session: Session, workflow: WorkflowSpec) -> str | None:
     left = repository.merge_base(repository.resolve(repository.default_branch()), head)
     if left is not None and left != head:
         return left
-    parents = repository.commit(head).parents
-    return parents[0] if parents else None
+    return repository.first_parent(head)
 
 
 def preview_revisions(session: Session, workflow: WorkflowSpec, base: str | None, head: str | None) -> Plan:
@@ -119,21 +119,21 @@ def preview_revisions(session: Session, workflow: WorkflowSpec, base: str | None
     """
     repository = session.repository(workflow.repository)
     head_sha = repository.resolve(head or "HEAD")
-    desired = desired_at(session, workflow, head_sha)
     if base is None:
         nothing = Live("no revision before it", {}, frozenset())
-        return make_plan(workflow, desired, nothing, session.fingerprint)
+        return make_plan(workflow, desired_at(session, workflow, head_sha), nothing, session.fingerprint)
     base_sha = repository.resolve(base)
+    live: Mapping[Ref, Manifest] = {}
+    warnings = []
+    # The base first: what the head has in common with it is not read twice.
     session.observer.phase(f"render {base_sha[:10]}")
     try:
-        before = rendered(session, workflow, base_sha, missing_ok=True)
+        live = {m.ref: m for m in rendered(session, workflow, base_sha, missing_ok=True).manifests}
     except RenderError as error:
         # A base that cannot be read must not hide the head: it is what the head may be mending.
-        live: Mapping[Ref, Manifest] = {}
         warnings = [f"the base {base_sha[:10]} cannot be rendered, so everything counts as new: {error.message}"]
-    else:
-        live = {manifest.ref: manifest for manifest in before.manifests}
-        warnings = []
+    desired = desired_at(session, workflow, head_sha)
+    load_changed(desired.manifests, live)
     conflicts = []
     if not repository.is_ancestor(base_sha, head_sha):
         conflicts = repository.merge_conflicts(base_sha, head_sha, workflow.target_path)
@@ -144,3 +144,11 @@ def preview_revisions(session: Session, workflow: WorkflowSpec, base: str | None
         session.fingerprint,
         merge_conflicts=conflicts,
     )
+
+
+def load_changed(desired: Sequence[Manifest], live: Mapping[Ref, Manifest]) -> None:
+    """Read the bodies of everything that differs in one go; the rest is never read."""
+    wanted = {manifest.ref for manifest in desired}
+    both = ((manifest, live.get(manifest.ref)) for manifest in desired)
+    differing = [one for new, old in both if old is None or old.digest != new.digest for one in (new, old) if one]
+    load_bodies([*differing, *(manifest for ref, manifest in live.items() if ref not in wanted)])

@@ -77,9 +77,20 @@ class Session:
         with self._opening:
             if spec not in self._opened:
                 self._opened[spec] = open_repository(
-                    spec, cwd=self.root, environ=self.environ, cache_dir=self.cache_dir
+                    spec,
+                    cwd=self.root,
+                    environ=self.environ,
+                    cache_dir=self.cache_dir,
+                    notice=lambda text: self.observer.log("warn", text),
                 )
             return self._opened[spec]
+
+    def close(self) -> None:
+        """Let go of what Git keeps running."""
+        with self._opening:
+            for repository in self._opened.values():
+                repository.close()
+            self._opened.clear()
 
     def branch_of(self, workflow: WorkflowSpec) -> str:
         """The branch that a workflow follows."""

@@ -1,0 +1,28 @@
+"""Desired state: the target path of a revision becomes manifests.
+
+    detect       what is there: plain files, a kustomization, a Helm chart
+    plain        YAML and JSON files, read again only where they changed
+    kustomize    through kustomize or kubectl
+    helm         through `helm template`
+
+`source` says what a revision has to offer, `result` what comes out of it.
+"""
+
+from __future__ import annotations
+
+from sloth_ci.render.desired import render
+from sloth_ci.render.detect import candidates
+from sloth_ci.render.result import Problem, Rendered, RenderFailed, load_bodies
+from sloth_ci.render.source import DirectoryTree, SourceEntry, SourceTree
+
+__all__ = [
+    "DirectoryTree",
+    "Problem",
+    "RenderFailed",
+    "Rendered",
+    "SourceEntry",
+    "SourceTree",
+    "candidates",
+    "load_bodies",
+    "render",
+]

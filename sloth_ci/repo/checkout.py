@@ -1,0 +1,108 @@
+"""The checkout around a folder: found without asking Git, which would refuse one that belongs to another user.
+
+In CI the work tree is often another user's (a container that runs as root on a mounted workspace). Git's own rule is there because a
+foreign configuration can name programs to run: hooks and file-system monitors are off for everything we do (see
+`git.environment`), and only the folder that the run was started in, or one around it, is ever taken.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from sloth_ci.core.errors import UsageError
+from sloth_ci.core.workflow import Credentials
+from sloth_ci.repo import git
+from sloth_ci.repo.address import Address, parse_address
+
+
+@dataclass(frozen=True)
+class Checkout:
+    """A repository on this machine. `git_dir` is that of the work tree; `common_dir` holds refs and objects."""
+
+    git_dir: Path
+    common_dir: Path
+    work_tree: Path | None
+
+    @property
+    def root(self) -> Path:
+        """What a person would call its path."""
+        return self.work_tree or self.git_dir
+
+    def is_at(self, path: str, cwd: Path) -> bool:
+        """Whether a real path names this checkout, seen from a folder inside of it (where `.` names it too)."""
+        names = {os.path.realpath(p) for p in (self.git_dir, self.common_dir, self.root, cwd)}
+        if path in names:
+            return True
+        other = find_checkout(Path(path))
+        return other is not None and str(other.root) == path and other.common_dir == self.common_dir
+
+
+def find_checkout(cwd: Path) -> Checkout | None:
+    """The checkout that `cwd` is in; None where there is none."""
+    here = Path(os.path.realpath(cwd))
+    for folder in (here, *here.parents):
+        dot_git = folder / ".git"
+        if dot_git.is_dir() and _is_git_dir(dot_git):
+            return Checkout(dot_git, _common(dot_git), folder)
+        if dot_git.is_file():
+            git_dir = _linked(dot_git)
+            if git_dir is not None:
+                return Checkout(git_dir, _common(git_dir), folder)
+    if _is_git_dir(here):
+        return Checkout(here, here, None)
+    return None
+
+
+def read_config(git_dir: Path, env: Mapping[str, str]) -> dict[str, list[str]]:
+    """Git's whole configuration as it holds for a repository: keys as Git spells them, values in order."""
+    out = git.run(
+        ["config", "--list", "-z"], git_dir=git_dir, env=env, what=f"cannot read the configuration of {git_dir}"
+    )
+    config: dict[str, list[str]] = {}
+    for item in out.decode("utf-8", "surrogateescape").split("\0"):
+        key, _, value = item.partition("\n")
+        config.setdefault(key, []).append(value)
+    return config
+
+
+def remotes(
+    config: Mapping[str, list[str]], root: Path, environ: Mapping[str, str]
+) -> list[tuple[Address, Credentials | None]]:
+    """The remotes of a checkout, `origin` first, with the credentials that their URLs hold.
+
+    GitLab's runner leaves them there. Remotes that we could not talk to are left out.
+    """
+    found = {}
+    for key, values in config.items():
+        if key.startswith("remote.") and key.endswith(".url") and values[0]:
+            try:
+                found[key[len("remote.") : -len(".url")]] = parse_address(values[0], cwd=root, environ=environ)
+            except UsageError:
+                continue  # a remote helper such as codecommit:: is the user's own business
+    return [found[name] for name in sorted(found, key=lambda name: name != "origin")]
+
+
+def _is_git_dir(path: Path) -> bool:
+    return (path / "HEAD").is_file() and (
+        ((path / "objects").is_dir() and (path / "refs").is_dir()) or (path / "commondir").is_file()
+    )
+
+
+def _linked(dot_git: Path) -> Path | None:
+    """The git directory that a `.git` file names (linked work trees, submodules)."""
+    text = dot_git.read_text(encoding="utf-8", errors="surrogateescape").strip()
+    if not text.startswith("gitdir: "):
+        return None
+    git_dir = Path(os.path.realpath(dot_git.parent / text.removeprefix("gitdir: ")))
+    return git_dir if _is_git_dir(git_dir) else None
+
+
+def _common(git_dir: Path) -> Path:
+    try:
+        text = (git_dir / "commondir").read_text(encoding="utf-8").strip()
+    except FileNotFoundError:
+        return git_dir
+    return Path(os.path.realpath(git_dir / text))
