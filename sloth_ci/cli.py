@@ -138,6 +138,7 @@ def _run(options: Options, *, approve: str | None = None) -> Iterator[tuple[Run,
         finally:
             for number, handler in before.items():
                 signal.signal(number, handler)
+            run.close()
 
 
 def _emit(output: str | None, show: Callable[[TextIO], None]) -> None:
@@ -221,7 +222,7 @@ def _exit_for(outcomes: Sequence[Outcome]) -> None:
 @click.option("--exit-code", is_flag=True, help=f"Exit with {CHANGES} where something would change.")
 @click.option("--verbose", "-v", is_flag=True, help="Show every field.")
 def preview(base: str | None, head: str | None, exit_code: bool, verbose: bool, **kwargs: Any) -> None:
-    r"""Say exactly what would change.
+    """Say exactly what would change.
 
     Without --base, against what the destination holds now; with it, from one revision to another, Git to Git.
     Without a Lua file: the manifests of this repository, HEAD against where its branch left the default branch.
@@ -256,7 +257,7 @@ def preview(base: str | None, head: str | None, exit_code: bool, verbose: bool, 
 @click.option("--release-hold", is_flag=True, help="Try a revision again that was rolled back before.")
 @click.option("--rehearse", is_flag=True, help="Do everything but write.")
 def sync(head: str | None, approve: str | None, release_hold: bool, rehearse: bool, **kwargs: Any) -> None:
-    r"""Apply the plan, wait for health, and put everything back if that fails.
+    """Apply the plan, wait for health, and put everything back if that fails.
 
     \b
     Example:
@@ -277,7 +278,7 @@ def sync(head: str | None, approve: str | None, release_hold: bool, rehearse: bo
 @click.option("--reason", default="rollback requested", help="Goes into the history and the revert commit.")
 @click.option("--rehearse", is_flag=True, help="Do everything but write.")
 def rollback(to: str, reason: str, rehearse: bool, **kwargs: Any) -> None:
-    r"""Put the destination back, then Git.
+    """Put the destination back, then Git.
 
     \b
     Example:
@@ -295,7 +296,7 @@ def rollback(to: str, reason: str, rehearse: bool, **kwargs: Any) -> None:
 @cli.command()
 @workflow_options
 def status(**kwargs: Any) -> None:
-    r"""Say how each workflow is doing.
+    """Say how each workflow is doing.
 
     \b
     Example:
@@ -312,7 +313,7 @@ def status(**kwargs: Any) -> None:
 @cli.command()
 @workflow_options
 def history(**kwargs: Any) -> None:
-    r"""Say what was done, newest first.
+    """Say what was done, newest first.
 
     \b
     Example:
@@ -336,7 +337,7 @@ def history(**kwargs: Any) -> None:
 def run(
     task: str | None, params: tuple[str, ...], listing: bool, approve: str | None, rehearse: bool, **kwargs: Any
 ) -> None:
-    r"""Run the Lua file: its tasks, then each workflow with auto_sync; the others are previewed.
+    """Run the Lua file: its tasks, then each workflow with auto_sync; the others are previewed.
 
     \b
     Example:
@@ -405,7 +406,7 @@ def _reconcile(started: Run, observer: TerminalObserver, kwargs: Mapping[str, An
 @cli.command()
 @workflow_options
 def controller(**kwargs: Any) -> None:
-    r"""Sync every workflow with auto_sync at its interval, until SIGTERM.
+    """Sync every workflow with auto_sync at its interval, until SIGTERM.
 
     \b
     Example:
@@ -422,7 +423,7 @@ def controller(**kwargs: Any) -> None:
 @click.option("--ci", type=click.Choice(["auto", "github", "gitlab", "none"]), default="auto", show_default=True)
 @click.option("--hook/--no-hook", default=True, help="Write a pre-push hook that shows a preview.")
 def init(target_path: str | None, ci: str, hook: bool) -> None:
-    r"""Write a starter workflow, a CI file and a hook. What is there already is left alone.
+    """Write a starter workflow, a CI file and a hook. What is there already is left alone.
 
     \b
     Example:
@@ -441,7 +442,7 @@ def init(target_path: str | None, ci: str, hook: bool) -> None:
 @cli.command()
 @workflow_options
 def doctor(**kwargs: Any) -> None:
-    r"""Say what is missing, and the command that mends it.
+    """Say what is missing, and the command that mends it.
 
     \b
     Example:

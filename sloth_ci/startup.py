@@ -34,6 +34,11 @@ class Run:
     builtin: bool
     """No Lua file was found, so the built-in default workflow is used."""
 
+    def close(self) -> None:
+        """Let go of the Lua state and of Git."""
+        self.script.close()
+        self.session.close()
+
     def choose(self, environment: str | None, name: str | None) -> list[WorkflowSpec]:
         """The declared workflows of an environment and of a name. Raises UsageError where there is none."""
         declared = list(self.session.workflows.values())

@@ -28,11 +28,12 @@ class BranchDestination(Generic[S]):
     def live(self) -> Mapping[Ref, Manifest]:
         """Every object on the branch. A branch that is not there yet is empty."""
         self._tip = self._store.read()
-        files = self._tip.files if self._tip else {}
-        names = sorted(name for name in files if name.startswith(self._folder) and name.endswith(SUFFIXES))
-        objects, self._strangers = read_files(
-            ((name.removeprefix(self._folder), files[name]) for name in names), self.label
-        )
+        if self._tip is None:
+            return {}
+        names = {name for name in self._tip.files if name.startswith(self._folder) and name.endswith(SUFFIXES)}
+        contents = self._tip.files.read_all(names)
+        files = ((name.removeprefix(self._folder), contents[name]) for name in sorted(names))
+        objects, self._strangers = read_files(files, self.label)
         return objects
 
     def strangers(self) -> Mapping[Ref, str]:

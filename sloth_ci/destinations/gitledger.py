@@ -1,6 +1,6 @@
 """Ledger and lock in Git refs: state that survives a runner without a database.
 
-`refs/sloth/<destination>/<workflow>` holds a ledger, `refs/sloth/<destination>/lock` the lock. Each change is one
+`refs/sloth/state/<destination>/<workflow>` holds a ledger, `refs/sloth/state/<destination>/lock` the lock. Each change is one
 commit, pushed only where the remote still has what was read, so that of two writers one wins and the other is told.
 """
 
@@ -9,7 +9,7 @@ from __future__ import annotations
 import os
 import secrets
 import socket
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Generic, Protocol, TypeVar
 
@@ -22,12 +22,22 @@ _LEDGER = "ledger.json"
 _LOCK = "lock.json"
 
 
+class Files(Protocol):
+    """The files of a ref: paths are listed at once, contents read when they are asked for."""
+
+    def __iter__(self) -> Iterator[str]: ...
+    def __getitem__(self, path: str) -> bytes: ...
+    def __contains__(self, path: object) -> bool: ...
+    def read_all(self, paths: set[str] | None = None) -> dict[str, bytes]:
+        """Many contents in one go."""
+
+
 class Snapshot(Protocol):
     """A ref at one commit."""
 
     @property
-    def files(self) -> Mapping[str, bytes]:
-        """Path to content, read when asked for."""
+    def files(self) -> Files:
+        """The files there."""
 
 
 S = TypeVar("S", bound=Snapshot)
@@ -79,12 +89,12 @@ class GitLedger(Generic[S]):
 
     def backup(self, backup_id: str) -> Backup:
         """Read one backup."""
-        files: Mapping[str, bytes] = self._seen.files if self._seen else {}
-        content = files.get(_backup_path(backup_id))
-        if content is None:
-            known = sorted(name.split("/")[1].removesuffix(".json") for name in files if name.startswith("backups/"))
-            raise UsageError(f"there is no backup '{backup_id}'", f"backups: {', '.join(known) or 'none'}")
-        return msgspec.json.decode(content, type=Backup)
+        path = _backup_path(backup_id)
+        if self._seen is not None and path in self._seen.files:
+            return msgspec.json.decode(self._seen.files[path], type=Backup)
+        known = [name for name in self._seen.files if name.startswith("backups/")] if self._seen else []
+        names = ", ".join(sorted(name.split("/")[1].removesuffix(".json") for name in known))
+        raise UsageError(f"there is no backup '{backup_id}'", f"backups: {names or 'none'}")
 
 
 def _backup_path(backup_id: str) -> str:

@@ -1,0 +1,62 @@
+# The verbs of this project. Each works after a bare `git clone`, sets up .venv when it has to, and is quick when it need not.
+#
+#   PYTHON=python3.12 make test       with an interpreter of your choice (3.11 or later)
+#   make test ARGS="-k rollback"      a part of it
+
+SHELL := bash
+.SHELLFLAGS := -euo pipefail -c
+.DEFAULT_GOAL := help
+.PHONY: demo test lint types bench docs tools requirements clean help
+
+BIN := .venv/bin
+READY := .venv/ready
+export PYTHON
+
+# The environment belongs to one place: a stamp of another checkout (cp -r) counts for nothing.
+ifneq ($(shell cat $(READY) 2>/dev/null),$(CURDIR))
+.PHONY: $(READY)
+endif
+
+$(READY): requirements/dev.txt pyproject.toml sloth_ci/__init__.py scripts/venv.sh
+	@scripts/venv.sh
+	@echo "$(CURDIR)" > $@
+
+demo: $(READY) ## A plan, a sync, a failure and a rollback on a repository made for it
+	@PATH="$(CURDIR)/$(BIN):$$PATH" $(BIN)/python demo/run.py $(ARGS)
+
+test: $(READY) ## All tests, against real engines
+	@$(BIN)/python scripts/engines.py || { [[ $${CI:-} != true ]] && echo "going on: tests that need what is missing are skipped"; }
+	@$(BIN)/pytest --numprocesses=auto $(ARGS)
+
+lint: $(READY) ## Style, imports, shell, Lua, and whether generated documents are current
+	@$(BIN)/ruff check
+	@$(BIN)/ruff format --check
+	@$(BIN)/lint-imports --no-logo
+	@$(BIN)/shellcheck .ci/run scripts/*.sh hooks/*
+	@$(BIN)/python scripts/check_lua.py
+	@$(BIN)/python scripts/docs.py --check
+
+types: $(READY) ## mypy, strict
+	@$(BIN)/mypy $(ARGS)
+
+bench: $(READY) ## All measurements; writes bench/results.json
+	@$(BIN)/python bench/run.py
+
+bench-%: $(READY) ## One measurement, by its name in bench/
+	@$(BIN)/python bench/run.py $*
+
+docs: $(READY) ## Write the generated documents
+	@$(BIN)/python scripts/docs.py
+
+tools: $(READY) ## kubectl, kustomize and helm for the tests, outside the work tree
+	@$(BIN)/python scripts/engines.py
+
+requirements: ## Pin requirements/*.txt anew (ARGS=--upgrade: to the newest)
+	@scripts/requirements.sh $(ARGS)
+
+clean: ## Remove .venv and caches; the engines of the tests stay
+	rm -rf .venv .mypy_cache .pytest_cache .ruff_cache .import_linter_cache .hypothesis dist build
+	find . -name __pycache__ -type d -prune -exec rm -rf {} +
+
+help: ## This list
+	@awk -F ':.*## ' '/^[a-z%-]+:.*## / { printf "  make %-14s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)

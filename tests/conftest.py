@@ -1,0 +1,106 @@
+"""Guards that every test runs under, and the fixtures that every package may use.
+
+A test sees the same machine everywhere: an empty home, no Git configuration but ours, no cluster, no CI, and no network
+but loopback. What the harness itself takes from the caller's environment is read here, before it is gone:
+
+    CI=true                     a missing engine is a failure, not a skip
+    SLOTH_TEST_DATA             a folder with git bundles of real repositories
+    SLOTH_TEST_KUBECTL, ...     another engine than the pinned one (see scripts/engines.py)
+"""
+
+from __future__ import annotations
+
+import itertools
+import os
+import tempfile
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import hypothesis
+import pytest
+
+import engines
+from support.gitrepo import GitRepo
+from support.isolation import block_network, isolate_environment, move_home
+
+IN_CI = os.environ.get("CI") == "true"
+DATA = os.environ.get("SLOTH_TEST_DATA")
+ENGINES = {name: engines.find(name, os.environ) for name in engines.NAMES}
+
+# No deadline: a busy machine is no bug. In CI the examples are the same in every run, so that a red run can be repeated.
+hypothesis.settings.register_profile("sloth", deadline=None, derandomize=IN_CI)
+hypothesis.settings.load_profile("sloth")
+
+_homes = itertools.count()
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _isolated_session(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+    """The guards, before any other fixture of the session."""
+    base = tmp_path_factory.mktemp("isolated")
+    temporary = base / "tmp"
+    temporary.mkdir()
+    with pytest.MonkeyPatch.context() as patch:
+        isolate_environment(patch, base / "home")
+        patch.setenv("TMPDIR", str(temporary))
+        patch.setattr(tempfile, "tempdir", str(temporary))
+        block_network(patch)
+        yield base
+
+
+@pytest.fixture(autouse=True)
+def _isolated_test(_isolated_session: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A home for each test, so that none finds what another left."""
+    move_home(monkeypatch, _isolated_session / f"home-{next(_homes)}")
+
+
+@pytest.fixture
+def home() -> Path:
+    """The home folder of this test."""
+    return Path(os.environ["HOME"])
+
+
+@pytest.fixture
+def git_repo(tmp_path: Path) -> Callable[..., GitRepo]:
+    """Make a repository in the test's folder: `git_repo()`, or `git_repo("name")` where there are several."""
+
+    def make(name: str = "repo") -> GitRepo:
+        return GitRepo(tmp_path / name)
+
+    return make
+
+
+@pytest.fixture(scope="session")
+def kubectl() -> Path:
+    """The pinned kubectl."""
+    return _engine("kubectl")
+
+
+@pytest.fixture(scope="session")
+def kustomize() -> Path:
+    """The pinned kustomize."""
+    return _engine("kustomize")
+
+
+@pytest.fixture(scope="session")
+def helm() -> Path:
+    """The pinned helm."""
+    return _engine("helm")
+
+
+@pytest.fixture(scope="session")
+def bundles() -> Path:
+    """The folder with the git bundles of real repositories, which are no part of this project."""
+    if not DATA:
+        pytest.skip("SLOTH_TEST_DATA names no folder with kube-prometheus.bundle and microservices-demo.bundle")
+    return Path(DATA).absolute()
+
+
+def _engine(name: str) -> Path:
+    path = ENGINES[name]
+    if path:
+        return path
+    reason = f"there is no {name} for the tests; get it with `{engines.MEND}`"
+    if IN_CI:
+        pytest.fail(reason, pytrace=False)
+    pytest.skip(reason)
