@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Mapping
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -169,11 +170,8 @@ class MemoryHost:
 
 def _in_thread(function: Callable[[], object]) -> object:
     """Call it from another thread, as an engine with a pool of its own does."""
-    results: list[object] = []
-    thread = threading.Thread(target=lambda: results.append(function()))
-    thread.start()
-    thread.join()
-    return results[0] if results else None
+    with ThreadPoolExecutor(1) as pool:
+        return pool.submit(function).result()
 
 
 def load_text(
