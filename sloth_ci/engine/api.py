@@ -7,7 +7,7 @@ from datetime import UTC, datetime
 
 import msgspec
 
-from sloth_ci.core.errors import SlothError, UsageError
+from sloth_ci.core.errors import Interrupted, SlothError, UsageError
 from sloth_ci.core.events import Level
 from sloth_ci.core.outcome import SyncOutcome
 from sloth_ci.core.plan import Plan
@@ -120,10 +120,10 @@ class Api:
         return self._outcome(run)
 
     def _outcome(self, run: Callable[[], tuple[bool, str | None]]) -> tuple[bool, str | None]:
-        """An outcome is a value: what stops a sync is told to the script, which decides. A wrong call is raised."""
+        """An outcome is a value: what stops a sync or a rollback is told to the script, which decides."""
         try:
             done, message = run()
-        except UsageError:
+        except Interrupted:
             raise
         except SlothError as error:
             self._session.observer.log("error", error.message)

@@ -9,6 +9,7 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 
 import pytest
+
 from support.gitrepo import GitRepo
 from support.world import World
 

@@ -7,6 +7,7 @@ import subprocess
 from collections.abc import Callable
 
 import pytest
+
 from support.bodies import body
 from support.world import World
 
@@ -34,7 +35,11 @@ Run = Callable[..., subprocess.CompletedProcess[str]]
         ("os.execute('id')", 2, "sloth.lua:1"),
         ("require('io').open('/etc/passwd')", 2, "sloth.lua:1"),
         ('gitops.workflow({ repo = ".", destination = { directory = "a", branch = "b" } })', 2, "exactly one of"),
-        ('gitops.workflow({ repo = ".", branch = "main", destination = { branch = "main" } })', 2, "branch 'main' is the branch"),
+        (
+            'gitops.workflow({ repo = ".", branch = "main", destination = { branch = "main" } })',
+            2,
+            "branch 'main' is the branch",
+        ),
     ],
 )
 def test_a_bad_workflow_file(world: World, sloth: Run, lua: str, code: int, message: str) -> None:
@@ -132,7 +137,10 @@ def test_no_secret_in_any_output(world: World, sloth: Run) -> None:
     said += [sloth("preview", "--format", form) for form in ("terminal", "markdown", "json")]
     said += [sloth("preview", "--verbose"), sloth("sync"), sloth("status"), sloth("history"), sloth("rollback")]
     world.pull()
-    world.push("three", {"k8s/s.yaml": "apiVersion: v1\nkind: Secret\nmetadata: {name: db}\nstringData: {password: hunter2-third\n"})
+    world.push(
+        "three",
+        {"k8s/s.yaml": "apiVersion: v1\nkind: Secret\nmetadata: {name: db}\nstringData: {password: hunter2-third\n"},
+    )
     said += [sloth("preview"), sloth("sync")]
     for done in said:
         for value in ("hunter2", "aHVudGVyMi", "ghp_supersecret"):
@@ -141,7 +149,13 @@ def test_no_secret_in_any_output(world: World, sloth: Run) -> None:
 
 @pytest.mark.parametrize(
     "arguments",
-    [("preview", "--nope"), ("prevew",), ("run", "--param", "x"), ("rollback", "--to", "nonsense"), ("sync", "-e", "prod")],
+    [
+        ("preview", "--nope"),
+        ("prevew",),
+        ("run", "--param", "x"),
+        ("rollback", "--to", "nonsense"),
+        ("sync", "-e", "prod"),
+    ],
 )
 def test_a_wrong_command_line_exits_with_2(world: World, sloth: Run, arguments: tuple[str, ...]) -> None:
     done = sloth(*arguments)

@@ -11,6 +11,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+
 from support.bodies import deployment
 from support.world import World, configmap
 
@@ -168,7 +169,11 @@ def test_the_controller_syncs_until_it_is_told_to_stop(world: World, tmp_path: P
     process = subprocess.Popen(
         [sys.executable, "-m", "sloth_ci.cli", "controller"],
         cwd=world.root,
-        env={**__import__("os").environ, "PYTHONPATH": __import__("os").pathsep.join(sys.path), "SLOTH_CACHE_DIR": str(tmp_path / "c")},
+        env={
+            **__import__("os").environ,
+            "PYTHONPATH": __import__("os").pathsep.join(sys.path),
+            "SLOTH_CACHE_DIR": str(tmp_path / "c"),
+        },
         stderr=subprocess.PIPE,
         text=True,
     )
@@ -198,7 +203,9 @@ def test_output_goes_to_a_file_as_a_whole(world: World, sloth: Run) -> None:
     assert "cannot write no/such/folder/plan.md" in refused.stderr
 
 
-@pytest.mark.parametrize("command", ["preview", "run", "sync", "rollback", "status", "history", "doctor", "init", "controller"])
+@pytest.mark.parametrize(
+    "command", ["preview", "run", "sync", "rollback", "status", "history", "doctor", "init", "controller"]
+)
 def test_every_command_has_help_with_an_example(sloth: Run, command: str) -> None:
     text = sloth(command, "--help").stdout
     assert "Example:" in text
