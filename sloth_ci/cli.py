@@ -11,15 +11,15 @@ import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, TextIO, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
 from sloth_ci import __version__
 from sloth_ci.core.errors import Interrupted, SlothError, UsageError
+from sloth_ci.output import exit_for, finding_lines, show_outcomes, show_plans, show_tables, task_lines
 
 if TYPE_CHECKING:
-    from sloth_ci.core.outcome import Outcome
     from sloth_ci.core.plan import Plan
     from sloth_ci.report.terminal import TerminalObserver
     from sloth_ci.startup import Options, Run
@@ -141,80 +141,6 @@ def _run(options: Options, *, approve: str | None = None) -> Iterator[tuple[Run,
             run.close()
 
 
-def _emit(output: str | None, show: Callable[[TextIO], None]) -> None:
-    """Show to stdout, or to a file that is there as a whole or not at all."""
-    if output is None:
-        show(sys.stdout)
-        sys.stdout.flush()
-        return
-    path = Path(output)
-    partial = path.with_name(f".{path.name}.{os.getpid()}")
-    try:
-        with partial.open("w", encoding="utf-8") as file:
-            show(file)
-        partial.replace(path)
-    except OSError as error:
-        raise UsageError(
-            f"cannot write {output}: {error.strerror}", "name a file in a folder that can be written"
-        ) from None
-
-
-def _show_plans(plans: list[Plan], form: str, output: str | None, *, verbose: bool) -> None:
-    from sloth_ci.report import document, markdown, terminal
-
-    def show(file: TextIO) -> None:
-        if form == "json":
-            file.write(document.to_json(document.plans_document(plans, _now()), pretty=True) + "\n")
-        elif form == "markdown":
-            file.write(markdown.plans_markdown(plans))
-        else:
-            for index, plan in enumerate(plans):
-                file.write("\n" if index else "")
-                terminal.show_plan(plan, file=file, detail="full" if verbose else "auto")
-
-    _emit(output, show)
-
-
-def _now() -> str:
-    from datetime import UTC, datetime
-
-    return datetime.now(UTC).isoformat(timespec="seconds")
-
-
-def _show_outcomes(outcomes: Sequence[Outcome], form: str, output: str | None) -> None:
-    from sloth_ci.report import document, markdown, terminal
-
-    def show(file: TextIO) -> None:
-        if form == "json":
-            file.write(document.to_json(document.outcomes_document(outcomes), pretty=True) + "\n")
-        elif form == "markdown":
-            file.write(markdown.outcomes_markdown(outcomes))
-        else:
-            for outcome in outcomes:
-                terminal.show_outcome(outcome, file=file)
-
-    _emit(output, show)
-
-
-def _show_tables(tables: list[dict[str, Any]], kwargs: Mapping[str, Any], show: Callable[..., None]) -> None:
-    if kwargs["form"] == "json":
-        from sloth_ci.report.document import to_json
-
-        text = to_json(tables, pretty=True) + "\n"
-        _emit(kwargs["output"], lambda file: print(text, end="", file=file))
-    else:
-        _emit(kwargs["output"], lambda file: show(tables, file=file))
-
-
-def _exit_for(outcomes: Sequence[Outcome]) -> None:
-    """The exit code of what failed first: 8 rolled back, 7 unhealthy, 6 apply failed."""
-    for outcome in outcomes:
-        if outcome.status == "failed":
-            if getattr(outcome, "rolled_back", False):
-                sys.exit(8)
-            sys.exit(7 if getattr(outcome, "health", "") == "degraded" else 6)
-
-
 @cli.command()
 @workflow_options
 @click.option("--base", metavar="REV", help="Compare with this revision instead of with the destination.")
@@ -243,7 +169,7 @@ def preview(base: str | None, head: str | None, exit_code: bool, verbose: bool, 
                 plans.append(engine.preview_revisions(run.session, workflow, before, head))
             else:
                 plans.append(engine.preview(run.session, workflow, head=head))
-    _show_plans(plans, kwargs["form"], kwargs["output"], verbose=verbose)
+    show_plans(plans, kwargs["form"], kwargs["output"], verbose=verbose)
     if any(plan.conflicts for plan in plans):
         sys.exit(4)
     if exit_code and any(plan.changes for plan in plans):
@@ -268,8 +194,8 @@ def sync(head: str | None, approve: str | None, release_hold: bool, rehearse: bo
     with _run(_options(kwargs, rehearse=rehearse, declare_only=True), approve=approve) as (run, _):
         workflow = run.choose_one(kwargs["environment"], kwargs["name"])
         outcome = engine_sync(run.session, workflow, head=head, approved=approve, release_hold=release_hold)
-    _show_outcomes([outcome], kwargs["form"], kwargs["output"])
-    _exit_for([outcome])
+    show_outcomes([outcome], kwargs["form"], kwargs["output"])
+    exit_for([outcome])
 
 
 @cli.command()
@@ -289,8 +215,8 @@ def rollback(to: str, reason: str, rehearse: bool, **kwargs: Any) -> None:
     with _run(_options(kwargs, rehearse=rehearse, declare_only=True)) as (run, _):
         workflow = run.choose_one(kwargs["environment"], kwargs["name"])
         outcome = engine_rollback(run.session, workflow, reason=reason, to=to)
-    _show_outcomes([outcome], kwargs["form"], kwargs["output"])
-    _exit_for([outcome])
+    show_outcomes([outcome], kwargs["form"], kwargs["output"])
+    exit_for([outcome])
 
 
 @cli.command()
@@ -307,7 +233,7 @@ def status(**kwargs: Any) -> None:
 
     with _run(_options(kwargs, declare_only=True)) as (run, _):
         tables = [engine_status(run.session, w) for w in run.choose(kwargs["environment"], kwargs["name"])]
-    _show_tables(tables, kwargs, show_status)
+    show_tables(tables, kwargs, show_status)
 
 
 @cli.command()
@@ -324,7 +250,7 @@ def history(**kwargs: Any) -> None:
 
     with _run(_options(kwargs, declare_only=True)) as (run, _):
         tables = engine_history(run.session, run.choose_one(kwargs["environment"], kwargs["name"]))
-    _show_tables(tables, kwargs, show_history)
+    show_tables(tables, kwargs, show_history)
 
 
 @cli.command()
@@ -347,16 +273,26 @@ def run(
     options = _options(kwargs, params=given, rehearse=rehearse or listing)
     with _run(options, approve=approve) as (started, observer):
         if listing:
-            _show_tables([entry._asdict() for entry in started.script.list()], kwargs, _show_tasks)
+            show_tables([entry._asdict() for entry in started.script.list()], kwargs, task_lines)
             return
-        if task is not None:
-            started.script.run_task(task).check()
-        else:
-            for outcome in started.script.run_definitions():
-                outcome.check()
-            _reconcile(started, observer, kwargs)
-        _show_outcomes(started.api.outcomes, kwargs["form"], kwargs["output"])
-        _exit_for(started.api.outcomes)
+        failure: SlothError | None = None
+        try:
+            if task is not None:
+                started.script.run_task(task).check()
+            else:
+                for outcome in started.script.run_definitions():
+                    outcome.check()
+                _reconcile(started, observer, kwargs)
+        except Interrupted:
+            raise
+        except SlothError as error:
+            failure = error
+        show_outcomes(started.api.outcomes, kwargs["form"], kwargs["output"])
+        if failure is not None and not any(outcome.status == "failed" for outcome in started.api.outcomes):
+            raise failure
+        if failure is not None:
+            observer.log("error", failure.message)
+        exit_for(started.api.outcomes)
 
 
 def _pair(text: str) -> tuple[str, str]:
@@ -364,15 +300,6 @@ def _pair(text: str) -> tuple[str, str]:
     if not equals or not key:
         raise UsageError(f"--param {text}: expected K=V", 'for example --param reason="new prices"')
     return key, value
-
-
-def _show_tasks(tables: list[dict[str, Any]], *, file: TextIO) -> None:
-    from sloth_ci.report.text import visible
-
-    for table in tables:
-        name = f"{table['workflow']}/{table['name']}" if table["workflow"] else table["name"]
-        after = f" (after {', '.join(table['depends_on'])})" if table["depends_on"] else ""
-        file.write(visible(f"{name}{after}  {table['description']}  [{table['where']}]".replace("    ", "  ")) + "\n")
 
 
 def _reconcile(started: Run, observer: TerminalObserver, kwargs: Mapping[str, Any]) -> None:
@@ -399,7 +326,6 @@ def _reconcile(started: Run, observer: TerminalObserver, kwargs: Mapping[str, An
             observer.log("error", f"{turn.workflow.name}: {turn.error.message}")
             first = first or turn.error
     if first is not None:
-        _show_outcomes(started.api.outcomes, kwargs["form"], kwargs["output"])
         raise first
 
 
@@ -454,19 +380,9 @@ def doctor(**kwargs: Any) -> None:
         findings = list(machine(started.session))
         for workflow in started.choose(kwargs["environment"], kwargs["name"]):
             findings += workflow_findings(started.session, workflow)
-    _show_tables([finding.table() for finding in findings], kwargs, _show_findings)
+    show_tables([finding.table() for finding in findings], kwargs, finding_lines)
     if not all(finding.ok for finding in findings if finding.needed):
         sys.exit(UsageError.exit_code)
-
-
-def _show_findings(tables: list[dict[str, Any]], *, file: TextIO) -> None:
-    from sloth_ci.report.text import visible
-
-    for table in tables:
-        mark = "ok     " if table["ok"] else "missing"
-        file.write(visible(f"{mark}  {table['name']}: {table['detail']}") + "\n")
-        if table["mend"]:
-            file.write(visible(f"         → {table['mend']}") + "\n")
 
 
 if __name__ == "__main__":

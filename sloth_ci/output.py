@@ -1,0 +1,112 @@
+"""What a command prints: plans, outcomes and tables, as text, Markdown or JSON, to stdout or to a file."""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, TextIO
+
+from sloth_ci.core.errors import ApplyError, RolledBackError, UnhealthyError, UsageError
+
+if TYPE_CHECKING:
+    from sloth_ci.core.outcome import Outcome
+    from sloth_ci.core.plan import Plan
+
+
+def _emit(output: str | None, show: Callable[[TextIO], None]) -> None:
+    """Show to stdout, or to a file that is there as a whole or not at all."""
+    if output is None:
+        show(sys.stdout)
+        sys.stdout.flush()
+        return
+    path = Path(output)
+    partial = path.with_name(f".{path.name}.{os.getpid()}")
+    try:
+        with partial.open("w", encoding="utf-8") as file:
+            show(file)
+        partial.replace(path)
+    except OSError as error:
+        raise UsageError(
+            f"cannot write {output}: {error.strerror}", "name a file in a folder that can be written"
+        ) from None
+
+
+def show_plans(plans: list[Plan], form: str, output: str | None, *, verbose: bool) -> None:
+    """Plans in the format that was asked for."""
+    from sloth_ci.report import document, markdown, terminal
+
+    def show(file: TextIO) -> None:
+        if form == "json":
+            file.write(document.to_json(document.plans_document(plans, _now()), pretty=True) + "\n")
+        elif form == "markdown":
+            file.write(markdown.plans_markdown(plans))
+        else:
+            for index, plan in enumerate(plans):
+                file.write("\n" if index else "")
+                terminal.show_plan(plan, file=file, detail="full" if verbose else "auto")
+
+    _emit(output, show)
+
+
+def _now() -> str:
+    from datetime import UTC, datetime
+
+    return datetime.now(UTC).isoformat(timespec="seconds")
+
+
+def show_outcomes(outcomes: Sequence[Outcome], form: str, output: str | None) -> None:
+    """What became of syncs and rollbacks, in the format that was asked for."""
+    from sloth_ci.report import document, markdown, terminal
+
+    def show(file: TextIO) -> None:
+        if form == "json":
+            file.write(document.to_json(document.outcomes_document(outcomes), pretty=True) + "\n")
+        elif form == "markdown":
+            file.write(markdown.outcomes_markdown(outcomes))
+        else:
+            for outcome in outcomes:
+                terminal.show_outcome(outcome, file=file)
+
+    _emit(output, show)
+
+
+def show_tables(tables: list[dict[str, Any]], kwargs: Mapping[str, Any], show: Callable[..., None]) -> None:
+    """Tables as JSON, or by `show` as lines."""
+    if kwargs["form"] == "json":
+        from sloth_ci.report.document import to_json
+
+        text = to_json(tables, pretty=True) + "\n"
+        _emit(kwargs["output"], lambda file: print(text, end="", file=file))
+    else:
+        _emit(kwargs["output"], lambda file: show(tables, file=file))
+
+
+def exit_for(outcomes: Sequence[Outcome]) -> None:
+    """End the process with the code of what failed first; come back where nothing did."""
+    for outcome in outcomes:
+        if outcome.status == "failed":
+            unhealthy = UnhealthyError if getattr(outcome, "health", "") == "degraded" else ApplyError
+            sys.exit((RolledBackError if getattr(outcome, "rolled_back", False) else unhealthy).exit_code)
+
+
+def task_lines(tables: list[dict[str, Any]], *, file: TextIO) -> None:
+    """One line a task."""
+    from sloth_ci.report.text import visible
+
+    for table in tables:
+        name = f"{table['workflow']}/{table['name']}" if table["workflow"] else table["name"]
+        after = f" (after {', '.join(table['depends_on'])})" if table["depends_on"] else ""
+        file.write(visible(f"{name}{after}  {table['description']}  [{table['where']}]".replace("    ", "  ")) + "\n")
+
+
+def finding_lines(tables: list[dict[str, Any]], *, file: TextIO) -> None:
+    """One line a finding, and one for what mends it."""
+    from sloth_ci.report.text import visible
+
+    for table in tables:
+        mark = "ok     " if table["ok"] else "missing"
+        file.write(visible(f"{mark}  {table['name']}: {table['detail']}") + "\n")
+        if table["mend"]:
+            file.write(visible(f"         → {table['mend']}") + "\n")
