@@ -72,6 +72,7 @@ class RollbackOutcome(msgspec.Struct, frozen=True, kw_only=True):
     items: tuple[ItemOutcome, ...] = ()
     duration_seconds: float = 0.0
     dry_run: bool = False
+    health: Health = "unknown"
     revert_status: RevertStatus = "none"
     revert_commit: str | None = None
     held: str | None = None

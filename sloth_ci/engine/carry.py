@@ -14,7 +14,7 @@ from sloth_ci.core.objects import Manifest, Ref, Write
 from sloth_ci.core.order import rank
 from sloth_ci.core.outcome import Health, ItemOutcome
 from sloth_ci.core.plan import ChangeType, Plan
-from sloth_ci.core.workflow import Retry, WorkflowSpec
+from sloth_ci.core.workflow import Retry
 from sloth_ci.engine.checks import run_hooks, wait_healthy
 from sloth_ci.engine.place import Place
 from sloth_ci.engine.preview import Planned
@@ -46,6 +46,7 @@ def carry_out(
     carried: Carried,
     *,
     phase: Phase,
+    reason: str = "",
     before: Backup | None = None,
 ) -> None:
     """Bring the destination to the plan. `carried` is filled in on the way.
@@ -64,6 +65,7 @@ def carry_out(
         phase=phase,
         backup=backup.id,
         started=place.session.clock(),
+        reason=reason,
     )
     place.session.observer.phase("back up")
     carried.ledger = place.ledger.save(
@@ -83,14 +85,14 @@ def carry_out(
     message = f"{place.workflow.name}: {phase} {plan.revision[:10]}\n\nSloth-Plan: {plan.digest}"
     actions = {change.ref: change.type for change in plan.changes}
     first = [*writes, *deletes] if place.destination.atomic else writes
-    apply(place.session, place, policy.retry, first, message, actions, carried.items)
+    apply(place, policy.retry, first, message, actions, carried.items)
     place.session.checkpoint("applied")
 
-    healthy = _check_health(place.session, place.workflow, about, carried)
+    healthy = _check_health(place, about, carried)
     place.session.checkpoint("healthy")
     if not place.destination.atomic and healthy:
         place.session.observer.phase("prune", len(deletes))
-        apply(place.session, place, policy.retry, deletes, message, actions, carried.items)
+        apply(place, policy.retry, deletes, message, actions, carried.items)
     carried.pruned = healthy or place.destination.atomic
     place.session.checkpoint("pruned")
     run_hooks(place.session, policy.post_sync_hooks, "post_sync_hooks", about)
@@ -132,22 +134,21 @@ def backup_of(
     )
 
 
-def _check_health(session: Session, workflow: WorkflowSpec, about: Mapping[str, str], carried: Carried) -> bool:
+def _check_health(place: Place, about: Mapping[str, str], carried: Carried) -> bool:
     """Whether it is safe to prune. Raises UnhealthyError unless the workflow says that health is to be ignored."""
-    check = workflow.sync_policy.health_check
+    check = place.workflow.sync_policy.health_check
     try:
-        carried.health = "healthy" if wait_healthy(session, check, about) else "unknown"
+        carried.health = "healthy" if wait_healthy(place.session, check, about) else "unknown"
     except UnhealthyError as error:
         carried.health = "degraded"
         if check.failure_mode != "ignore":
             raise
-        session.observer.log("warn", f"{error.message}; ignored, as failure_mode says, and nothing is pruned")
+        place.session.observer.log("warn", f"{error.message}; ignored, as failure_mode says, and nothing is pruned")
         return False
     return True
 
 
 def apply(
-    session: Session,
     place: Place,
     retry: Retry,
     writes: Sequence[Write],
@@ -158,13 +159,13 @@ def apply(
     """Write, and write again what an unreachable destination did not take. Each finished object is added to `items`."""
     if not writes:
         return
-    session.observer.phase("apply", len(writes))
+    place.session.observer.phase("apply", len(writes))
 
     def done(ref: Ref) -> None:
         items[ref] = ItemOutcome(ref, actions[ref], "applied")
-        session.observer.advance(str(ref))
-        session.checkpoint(f"wrote {ref}")
-        if session.stop.is_set():
+        place.session.observer.advance(str(ref))
+        place.session.checkpoint(f"wrote {ref}")
+        if place.session.stop.is_set():
             raise Interrupted("stopped while applying", _GOES_ON)
 
     delays = retry.delays()
@@ -176,7 +177,7 @@ def apply(
             if not delays:
                 raise
             delay = delays.pop(0)
-            session.observer.log("warn", f"{error.message}; next try in {delay:g} s")
-            if session.stop.wait(delay):
+            place.session.observer.log("warn", f"{error.message}; next try in {delay:g} s")
+            if place.session.stop.wait(delay):
                 raise Interrupted("stopped while applying", _GOES_ON) from None
         left = [write for write in left if write.ref not in items]

@@ -18,6 +18,8 @@ from sloth_ci.engine.session import Session
 _CLIP = 2000
 _HIDDEN = ("TOKEN", "SECRET", "PASSWORD", "PASSWD", "PRIVATE", "CREDENTIAL", "API_KEY", "ACCESS_KEY")
 _ATTEMPT_SECONDS = 30.0
+HOOK_SECONDS = 600.0
+"""How long a hook's command may take."""
 
 Attempt = Callable[[float], str | None]
 """Tries once, within so many seconds. Returns None where it holds, else why it does not."""
@@ -38,7 +40,7 @@ def run_hooks(session: Session, hooks: Sequence[Any], name: str, about: Mapping[
             if hook(dict(about)) is False:
                 raise ApplyError(f"{what} returned false", "the sync stopped there; see what it logged")
         elif isinstance(hook, str | list):
-            failure = _command(session, hook, child_environment(session, about), None)
+            failure = _command(session, hook, child_environment(session, about), HOOK_SECONDS)
             if failure:
                 raise ApplyError(f"{what} failed: {failure}", "the sync stopped there")
         else:
@@ -90,9 +92,7 @@ def _attempts(session: Session, check: HealthCheck, about: Mapping[str, str]) ->
     return found
 
 
-def _command(
-    session: Session, command: str | list[str], environment: Mapping[str, str], seconds: float | None
-) -> str | None:
+def _command(session: Session, command: str | list[str], environment: Mapping[str, str], seconds: float) -> str | None:
     """Run a command in a process group of its own, so that nothing of it is left behind when it takes too long."""
     arguments = ["sh", "-c", command] if isinstance(command, str) else list(command)
     try:
@@ -107,12 +107,17 @@ def _command(
         )
     except OSError as error:
         return f"cannot run {arguments[0]}: {error.strerror}"
-    try:
-        output, _ = process.communicate(timeout=seconds)
-    except subprocess.TimeoutExpired:
-        os.killpg(process.pid, signal.SIGKILL)
-        process.communicate()
-        return f"no answer after {seconds:.0f} s"
+    deadline = time.monotonic() + seconds
+    output = None
+    while output is None:
+        try:
+            output, _ = process.communicate(timeout=min(1.0, max(0.01, deadline - time.monotonic())))
+        except subprocess.TimeoutExpired:
+            stopped = session.stop.is_set()
+            if stopped or time.monotonic() >= deadline:
+                os.killpg(process.pid, signal.SIGKILL)
+                process.communicate()
+                return "stopped" if stopped else f"no answer after {seconds:g} s"
     if process.returncode == 0:
         return None
     text = output.decode(errors="replace").strip()

@@ -6,6 +6,7 @@ from typing import Literal, NamedTuple
 
 from msgspec.structs import replace
 
+from sloth_ci.core.errors import UnhealthyError
 from sloth_ci.core.ledger import Backup, Journal, Ledger, PendingRevert, Record
 from sloth_ci.core.outcome import ItemOutcome
 from sloth_ci.core.plan import Plan
@@ -13,7 +14,7 @@ from sloth_ci.engine import durable
 from sloth_ci.engine.carry import Carried, carry_out
 from sloth_ci.engine.gitback import GitBack, revert_in_git
 from sloth_ci.engine.place import Place
-from sloth_ci.engine.preview import plan_for
+from sloth_ci.engine.preview import Planned, plan_for
 from sloth_ci.engine.restore import restore
 from sloth_ci.engine.session import Session
 
@@ -87,10 +88,28 @@ def _finish_rollback(place: Place, ledger: Ledger, journal: Journal) -> Ledger:
     planned = plan_for(place, ledger, journal.revision, prune_limit=1.0)
     carried = Carried(id=journal.id, ledger=ledger)
     before = place.ledger.backup(journal.backup)
-    carry_out(place, planned, carried, phase="rolling back", before=before)
-    record = record_of(place.session, carried, planned.plan, "rollback", journal.started)
-    ledger = replace(carried.ledger.with_record(record), inventory=tuple(sorted(planned.desired)))
-    return durable.save(place, ledger, f"rolled back to {journal.revision[:10]}")
+    return roll_to(place, planned, carried, journal.started, journal.reason, before=before)
+
+
+def roll_to(
+    place: Place, planned: Planned, carried: Carried, started: float, reason: str, *, before: Backup | None
+) -> Ledger:
+    """Bring the destination to an earlier revision and write that down.
+
+    One that is there and not healthy is a rollback all the same, as nothing better is known to go to: the record and
+    `carried.health` say so. Raises what else `carry_out` does.
+    """
+    try:
+        carry_out(place, planned, carried, phase="rolling back", reason=reason, before=before)
+    except UnhealthyError as error:
+        place.session.observer.log("error", error.message)
+        reason = f"{reason}; {error.message}"
+    record = record_of(place.session, carried, planned.plan, "rollback", started, reason)
+    stays = planned.desired if carried.pruned else {*planned.desired, *carried.ledger.inventory}
+    ledger = replace(carried.ledger.with_record(record), inventory=tuple(sorted(stays)))
+    ledger = durable.save(place, ledger, f"rolled back to {planned.plan.revision[:10]}: {reason}")
+    place.session.checkpoint("recorded")
+    return ledger
 
 
 def make_revert(place: Place, ledger: Ledger, pending: PendingRevert) -> tuple[Ledger, GitBack]:

@@ -35,5 +35,5 @@ def restore(place: Place, backup: Backup) -> tuple[ItemOutcome, ...]:
     deletes.sort(key=lambda write: rank(write.ref), reverse=True)
     items: dict[Ref, ItemOutcome] = {}
     message = f"{place.workflow.name}: put back the state before {backup.id}"
-    apply(place.session, place, place.workflow.sync_policy.retry, [*writes, *deletes], message, actions, items)
+    apply(place, place.workflow.sync_policy.retry, [*writes, *deletes], message, actions, items)
     return tuple(items.values())

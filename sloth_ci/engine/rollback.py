@@ -10,15 +10,15 @@ from msgspec.structs import replace
 
 from sloth_ci.core.errors import ConflictError, Interrupted, SlothError, UsageError
 from sloth_ci.core.ledger import Backup, Held, Journal, Ledger, PendingRevert, Record
-from sloth_ci.core.outcome import ItemOutcome, RollbackOutcome
+from sloth_ci.core.outcome import Health, ItemOutcome, RollbackOutcome
 from sloth_ci.core.plan import Plan
 from sloth_ci.core.workflow import WorkflowSpec
 from sloth_ci.engine import durable
-from sloth_ci.engine.carry import Carried, backup_of, carry_out, new_id
+from sloth_ci.engine.carry import Carried, backup_of, new_id
 from sloth_ci.engine.gitback import GitBack
 from sloth_ci.engine.place import Place, locked, open_place
 from sloth_ci.engine.preview import plan_for
-from sloth_ci.engine.recovery import make_revert, mend, put_back, record_of
+from sloth_ci.engine.recovery import make_revert, mend, put_back, roll_to
 from sloth_ci.engine.session import Session
 
 PREVIOUS = "previous"
@@ -64,7 +64,7 @@ def rollback(session: Session, workflow: WorkflowSpec, *, reason: str, to: str =
         if session.rehearsal:
             return _rehearse(place, ledger, target, outcome)
         try:
-            items, ledger = _go(place, ledger, target, reason, started, mended.unfinished)
+            items, health, ledger = _go(place, ledger, target, reason, started, mended.unfinished)
         except Interrupted:
             raise
         except SlothError as error:
@@ -72,12 +72,14 @@ def rollback(session: Session, workflow: WorkflowSpec, *, reason: str, to: str =
         git = GitBack("none", None, "")
         if ledger.pending_revert is not None:
             ledger, git = make_revert(place, ledger, ledger.pending_revert)
+        unhealthy = f" It is not healthy there: {(ledger.history[-1].message)}." if health == "degraded" else ""
         return replace(
             outcome,
-            status="succeeded",
-            message=f"{place.destination.label} is back at {target.shown}. {git.message}".rstrip(),
+            status="failed" if unhealthy else "succeeded",
+            message=f"{place.destination.label} is back at {target.shown}.{unhealthy} {git.message}".rstrip(),
             items=items,
             duration_seconds=session.clock() - started,
+            health=health,
             revert_status=git.status,
             revert_commit=git.commit,
             held=ledger.held[-1].revision if ledger.held else None,
@@ -154,19 +156,16 @@ def _go(
     reason: str,
     started: float,
     unfinished: Backup | None,
-) -> tuple[tuple[ItemOutcome, ...], Ledger]:
+) -> tuple[tuple[ItemOutcome, ...], Health, Ledger]:
     if target.revision is None:
-        return _from_backup(place, ledger, target, reason, started)
+        items, ledger = _from_backup(place, ledger, target, reason, started)
+        return items, "unknown", ledger
     planned = plan_for(place, ledger, target.revision, prune_limit=1.0)
     _refuse(planned.plan)
     ledger = _intend(place.session, place.workflow, ledger, target.revision, reason, planned.plan.digest)
     carried = Carried(id=new_id("rollback"), ledger=ledger)
-    carry_out(place, planned, carried, phase="rolling back", before=unfinished)
-    record = record_of(place.session, carried, planned.plan, "rollback", started, reason)
-    ledger = replace(carried.ledger.with_record(record), inventory=tuple(sorted(planned.desired)))
-    ledger = durable.save(place, ledger, f"rolled back to {target.shown}: {reason}")
-    place.session.checkpoint("recorded")
-    return tuple(carried.items.values()), ledger
+    ledger = roll_to(place, planned, carried, started, reason, before=unfinished)
+    return tuple(carried.items.values()), carried.health, ledger
 
 
 def _refuse(plan: Plan) -> None:

@@ -218,7 +218,8 @@ def _fail(
     git: GitBack | None = None
     back = False
     message = error.message
-    if carried.backup is not None and _wants_rollback(place.workflow, error):
+    touched = bool(carried.items) or mended.unfinished is not None
+    if carried.backup is not None and touched and _wants_rollback(place.workflow, error):
         try:
             git = _roll_back(place, planned, carried, error)
             back = True

@@ -9,7 +9,6 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from support.world import Listener, Person
 
 from sloth_ci.core.objects import digest_of, normalise
 from sloth_ci.core.workflow import WorkflowSpec, read_table
@@ -18,6 +17,7 @@ from sloth_ci.engine.preview import preview
 from sloth_ci.engine.rollback import rollback
 from sloth_ci.engine.session import Session
 from sloth_ci.engine.sync import sync
+from support.world import Listener, Person
 
 Objects = dict[str, str]
 """kind/namespace/name → digest."""
@@ -139,5 +139,7 @@ def test_every_revision_and_three_back(
     wanted = truth[kind](replay.checkout(back) / target)
     assert replay.live(destination) == wanted
     git("fetch", "-q", str(replay.origin), "main", cwd=replay.work)
-    assert git("rev-parse", f"FETCH_HEAD:{target}", cwd=replay.work) == git("rev-parse", f"{back}:{target}", cwd=replay.work)
+    assert git("rev-parse", f"FETCH_HEAD:{target}", cwd=replay.work) == git(
+        "rev-parse", f"{back}:{target}", cwd=replay.work
+    )
     assert not preview(replay.session(), workflow).changes

@@ -147,6 +147,29 @@ def test_nothing_to_go_back_to(world: World) -> None:
         world.rollback(world.workflow())
 
 
+def test_a_rollback_that_is_not_healthy_is_told_and_blocks_nothing(world: World) -> None:
+    synced(world, 2)
+    never = {"health_check": {"command": "exit 1", "timeout": "20ms", "interval": "10ms"}}
+    outcome = world.rollback(world.workflow(sync_policy=never))
+    assert (outcome.status, outcome.health, outcome.revert_status) == ("failed", "degraded", "committed")
+    assert "image: web:1" in world.live()[WEB]
+    assert "not healthy after" in outcome.message
+    world.pull()
+    world.push("next", {"k8s/web.yaml": deployment(image="web:3")})
+    assert world.sync(world.workflow()).status == "succeeded"
+
+
+def test_further_back_after_an_automatic_rollback_holds_what_was_live(world: World) -> None:
+    commits = synced(world, 2)
+    world.push("bad", {"k8s/web.yaml": deployment(image="broken")})
+    world.sync(world.workflow(sync_policy=failing_check(world)))
+    outcome = world.rollback(world.workflow(), to=commits[0])
+    assert outcome.held == commits[1]
+    assert "image: web:1" in world.live()[WEB]
+    world.pull()
+    assert "image: web:1" in world.checkout.show("k8s/web.yaml")
+
+
 def test_git_away_restores_the_destination_and_the_next_run_reverts(world: World) -> None:
     policy = failing_check(world)
     workflow = world.workflow(sync_policy=policy)

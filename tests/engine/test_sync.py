@@ -217,6 +217,15 @@ def test_hooks_run_around_it_and_a_failing_one_rolls_back(world: World) -> None:
     assert "web:1" in world.live()[WEB]
 
 
+def test_a_hook_that_fails_before_the_first_change_reverts_nothing(world: World) -> None:
+    world.sync(world.workflow())
+    world.push("second", {"k8s/web.yaml": deployment(image="web:2")})
+    outcome = world.sync(world.workflow(sync_policy={"pre_sync_hooks": ["exit 1"]}))
+    assert (outcome.status, outcome.rolled_back) == ("failed", False)
+    assert world.log()[0] == "second"
+    assert world.sync(world.workflow()).status == "succeeded"
+
+
 def test_checks_by_function_and_by_url(world: World) -> None:
     told: list[dict[str, str]] = []
 
@@ -249,9 +258,11 @@ def test_a_destination_that_cannot_be_read_or_written_is_named(world: World) -> 
     (world.root / "live").mkdir()
     (world.root / "live" / "shop").write_text("in the way")
     outcome = world.sync(world.workflow())
-    assert (outcome.status, outcome.rolled_back) == ("failed", True)
+    assert (outcome.status, outcome.rolled_back) == ("failed", False), "nothing was changed, so nothing is undone"
     assert "Deployment/shop/web: cannot write" in outcome.message
     assert "File exists" in outcome.message
+    (world.root / "live" / "shop").unlink()
+    assert world.sync(world.workflow()).status == "succeeded", "and nothing is held"
 
 
 def test_state_is_kept_in_git_refs_and_nowhere_else(world: World, tmp_path: Path) -> None:
