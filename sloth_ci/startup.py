@@ -106,7 +106,9 @@ def start(
     )
     api = Api(session, trusted=True, allowed_environment=options.allow_env)
     values = {"target_path": options.target_path} if options.target_path is not None else {}
-    script = load(file or lua_dir() / "default.lua", api, values=values, params=options.params, environ=environ)
+    script = load(
+        file or lua_dir() / "default.lua", api, values=values, params=options.params, environ=environ, directory=root
+    )
     if options.target_path is not None:
         _retarget(session, options.target_path, builtin=file is None)
     session.rehearsal = options.rehearse

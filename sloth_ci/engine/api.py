@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from datetime import UTC, datetime
+from threading import get_ident
 
 import msgspec
 
@@ -15,7 +17,7 @@ from sloth_ci.core.workflow import RepositorySpec, WorkflowSpec, read_table
 from sloth_ci.engine.controller import one_pass
 from sloth_ci.engine.preview import preview
 from sloth_ci.engine.rollback import PREVIOUS, rollback
-from sloth_ci.engine.session import Session
+from sloth_ci.engine.session import Session, Stop
 from sloth_ci.engine.status import status
 from sloth_ci.engine.sync import sync
 from sloth_ci.report.document import plan_document
@@ -35,6 +37,7 @@ class Api:
         self.plans: dict[str, Plan] = {}
         """The last plan of each workflow that the script asked for."""
         self.outcomes: list[SyncOutcome] = []
+        self._running: dict[int, Stop] = {}
 
     @property
     def rehearsal(self) -> bool:
@@ -102,8 +105,8 @@ class Api:
         """True, or false and why."""
         workflow = self._session.workflow(workflow_id)
 
-        def run() -> tuple[bool, str | None]:
-            outcome = sync(self._session, workflow)
+        def run(session: Session) -> tuple[bool, str | None]:
+            outcome = sync(session, workflow)
             self.outcomes.append(outcome)
             return outcome.status != "failed", outcome.message
 
@@ -113,22 +116,32 @@ class Api:
         """True, or false and why."""
         workflow = self._session.workflow(workflow_id)
 
-        def run() -> tuple[bool, str | None]:
-            outcome = rollback(self._session, workflow, reason=reason or "rollback requested", to=to or PREVIOUS)
+        def run(session: Session) -> tuple[bool, str | None]:
+            outcome = rollback(session, workflow, reason=reason or "rollback requested", to=to or PREVIOUS)
             return outcome.status != "failed", outcome.message
 
         return self._outcome(run)
 
-    def _outcome(self, run: Callable[[], tuple[bool, str | None]]) -> tuple[bool, str | None]:
+    def _outcome(self, run: Callable[[Session], tuple[bool, str | None]]) -> tuple[bool, str | None]:
         """An outcome is a value: what stops a sync or a rollback is told to the script, which decides."""
+        session = replace(self._session, stop=self._session.stop.child())
+        self._running[get_ident()] = session.stop
         try:
-            done, message = run()
+            done, message = run(session)
         except Interrupted:
             raise
         except SlothError as error:
             self._session.observer.log("error", error.message)
             return False, error.message
+        finally:
+            del self._running[get_ident()]
         return done, None if done else message
+
+    def cancel(self, thread: int) -> None:
+        """Ask the sync or rollback that runs in a thread to end at its next safe point."""
+        stop = self._running.get(thread)
+        if stop is not None:
+            stop.set()
 
     def get_workflow_status(self, workflow_id: str) -> dict[str, object]:
         """The table of DESIGN's `get_workflow_status`."""

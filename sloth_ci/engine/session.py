@@ -17,6 +17,36 @@ from sloth_ci.engine.ports import Gate
 from sloth_ci.repo import Repository, open_repository
 
 
+class Stop:
+    """Told once that things should come to an end; what was started under it is told too."""
+
+    def __init__(self) -> None:
+        self._event = Event()
+        self._children: list[Stop] = []
+
+    def set(self) -> None:
+        """Ask for the end."""
+        self._event.set()
+        for child in self._children:
+            child.set()
+
+    def is_set(self) -> bool:
+        """Whether the end was asked for."""
+        return self._event.is_set()
+
+    def wait(self, seconds: float) -> bool:
+        """Sleep, unless the end is asked for; returns whether it is."""
+        return self._event.wait(seconds)
+
+    def child(self) -> Stop:
+        """One that ends with this one, and can end alone."""
+        child = Stop()
+        self._children.append(child)
+        if self.is_set():
+            child.set()
+        return child
+
+
 @dataclass
 class Session:
     """The registry of repositories and workflows, and the settings of the run.
@@ -36,7 +66,7 @@ class Session:
     lock_ttl: float = 600.0
     """Seconds after which a lock whose holder gave no sign of life is free."""
     rehearsal: bool = False
-    stop: Event = field(default_factory=Event)
+    stop: Stop = field(default_factory=Stop)
     fingerprint: Fingerprinter = field(default_factory=lambda: Fingerprinter(secrets.token_bytes(32)))
     checkpoint: Callable[[str], None] = lambda name: None
     """Called between the steps of a sync, with the step that was just done; tests end the process here."""

@@ -1,0 +1,2 @@
+-- Rollback workflow
+local success = gitops.rollback_workflow(workflow_id, "Reason for rollback")
