@@ -3,19 +3,27 @@
     python scripts/docs.py             write them
     python scripts/docs.py --check     exit with 1 if one is not current
 
-docs/cli.md comes from the command line's own help.
+docs/cli.md comes from the command line's own help. In docs/lua.md, what stands between `<!-- keys: NAME -->` and
+`<!-- /keys -->` comes from the struct of that name in core/workflow.py and the docstrings of its fields.
 """
 
 from __future__ import annotations
 
+import ast
+import inspect
+import json
+import re
 import sys
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Final
+from types import UnionType
+from typing import Any, Final, Literal, get_args, get_origin
 
 import click
+import msgspec
 
 from sloth_ci.cli import cli
+from sloth_ci.core import workflow
 
 ROOT: Final = Path(__file__).resolve().parent.parent
 WIDTH: Final = 100
@@ -41,7 +49,69 @@ def _commands(context: click.Context) -> Iterator[click.Context]:
                 yield from _commands(click.Context(command, parent=context, info_name=name))
 
 
-DOCUMENTS: Final = {"docs/cli.md": cli_reference}
+_KEYS: Final = re.compile(r"(<!-- keys: (\w+) -->\n).*?(<!-- /keys -->)", re.DOTALL)
+_UNITS: Final = ((86400, "d"), (3600, "h"), (60, "m"), (1, "s"))
+
+
+def lua_reference() -> str:
+    """docs/lua.md as it is, with its tables of keys made anew."""
+    text = (ROOT / "docs/lua.md").read_text(encoding="utf-8")
+    return _KEYS.sub(lambda found: f"{found[1]}\n{_keys(getattr(workflow, found[2]))}\n{found[3]}", text)
+
+
+def _keys(struct: type[msgspec.Struct]) -> str:
+    """One row a field: its name, type, default and docstring."""
+    told = {name: text.replace("None", "nil") for name, text in _docstrings(struct).items()}
+    lines = ["| key | type | default | |", "|---|---|---|---|"]
+    for field in msgspec.structs.fields(struct):
+        if not told.get(field.name):
+            sys.exit(f"{struct.__name__}.{field.name} has no docstring")
+        cells = (f"`{field.name}`", _type(field.type), _default(field), told[field.name])
+        lines.append("| " + " | ".join(cell.replace("|", "\\|") for cell in cells) + " |")
+    return "\n".join(lines) + "\n"
+
+
+def _docstrings(struct: type) -> dict[str, str]:
+    """The strings below the fields of a class."""
+    body = ast.parse(inspect.getsource(struct)).body[0]
+    assert isinstance(body, ast.ClassDef)
+    told: dict[str, str] = {}
+    for above, below in zip(body.body, body.body[1:], strict=False):
+        if isinstance(above, ast.AnnAssign) and isinstance(above.target, ast.Name) and isinstance(below, ast.Expr):
+            told[above.target.id] = " ".join(str(ast.literal_eval(below.value)).split())
+    return told
+
+
+def _type(kind: Any) -> str:
+    """The type in the words of Lua."""
+    if isinstance(kind, UnionType) or str(get_origin(kind)) == "typing.Union":
+        return " or ".join(_type(option) for option in get_args(kind) if option is not type(None))
+    if get_origin(kind) is Literal:
+        return ", ".join(f"`{json.dumps(value)}`" for value in get_args(kind))
+    if get_origin(kind) is list:
+        items = {str: "strings"}.get(get_args(kind)[0], "commands and functions")
+        return f"list of {items}"
+    if get_origin(kind) is dict or (isinstance(kind, type) and issubclass(kind, msgspec.Struct)):
+        return "table"
+    words = {str: "string", bool: "boolean", int: "integer", float: "number", workflow.Duration: "duration"}
+    return words.get(kind, "function")
+
+
+def _default(field: Any) -> str:
+    if field.required:
+        return "required"
+    if (field.name, field.default) == ("name", "default"):
+        return ""  # gitops.workflow has a better one
+    value = field.default if field.default_factory is msgspec.NODEFAULT else field.default_factory()
+    if value is None or isinstance(value, msgspec.Struct):
+        return ""
+    if isinstance(value, workflow.Duration):
+        size, unit = next((size, unit) for size, unit in _UNITS if value % size == 0)
+        return f'`"{value / size:g}{unit}"`'
+    return "`{}`" if value in ([], {}) else f"`{json.dumps(value)}`"
+
+
+DOCUMENTS: Final = {"docs/cli.md": cli_reference, "docs/lua.md": lua_reference}
 
 
 def main(arguments: list[str]) -> int:

@@ -3,26 +3,39 @@
 from __future__ import annotations
 
 import os
+import re
 from pathlib import Path
+from typing import NamedTuple
 
 from sloth_ci.assets import hooks_dir, lua_dir
 from sloth_ci.core.errors import UsageError
 from sloth_ci.render import DirectoryTree, candidates
 
+_ALIGNED = re.compile(r'(@TARGET_PATH@", *)--')
 
-def scaffold(root: Path, *, target_path: str | None, ci: str, hook: bool) -> tuple[list[str], list[str]]:
-    """Write the files that are not there yet.
 
-    `ci` is `github`, `gitlab`, `none`, or `auto` (what the repository looks like). Returns the paths written and those
-    that were there already. Raises UsageError where a file cannot be written.
+class Scaffolded(NamedTuple):
+    """What was done: paths written, paths that were there already, and what there is to know about `target_path`."""
+
+    written: list[str]
+    there: list[str]
+    note: str
+
+
+def scaffold(root: Path, *, target_path: str | None, ci: str, hook: bool) -> Scaffolded:
+    """Write the files that are not there yet, at the top of the repository around `root`.
+
+    `ci` is `github`, `gitlab`, `none`, or `auto` (what the repository looks like). Raises UsageError where a file cannot
+    be written.
     """
+    root = next((folder for folder in (root, *root.parents) if (folder / ".git").exists()), root)
     templates = lua_dir() / "templates"
-    if target_path is None:
-        found = candidates(DirectoryTree(root))
-        target_path = found[0] if found else "manifests"
-    wanted: dict[Path, str] = {
-        root / "sloth.lua": (templates / "sloth.lua").read_text().replace("@TARGET_PATH@", target_path)
-    }
+    target_path, note = _target(root, target_path)
+    workflow = _ALIGNED.sub(
+        lambda line: line[0].replace(line[1], _quoted(target_path).ljust(len(line[1]))),
+        (templates / "sloth.lua").read_text(),
+    )
+    wanted: dict[Path, str] = {root / "sloth.lua": workflow}
     if ci == "auto":
         ci = "gitlab" if (root / ".gitlab-ci.yml").exists() else "github"
     if ci == "github":
@@ -36,7 +49,7 @@ def scaffold(root: Path, *, target_path: str | None, ci: str, hook: bool) -> tup
         wanted[executable] = (hooks_dir() / "pre-push").read_text()
     written, there = [], []
     for path, content in wanted.items():
-        shown = os.path.relpath(path, root)
+        shown = os.path.relpath(path)
         if path.exists():
             there.append(shown)
             continue
@@ -48,4 +61,22 @@ def scaffold(root: Path, *, target_path: str | None, ci: str, hook: bool) -> tup
         except OSError as error:
             raise UsageError(f"cannot write {shown}: {error.strerror}", "check the rights of the folder") from None
         written.append(shown)
-    return written, there
+    if not git_dir.exists():
+        note = "this is not a Git repository yet: git init"
+    return Scaffolded(written, there, note if os.path.relpath(root / "sloth.lua") in written else "")
+
+
+def _target(root: Path, given: str | None) -> tuple[str, str]:
+    """The folder of the manifests, and what to say about it."""
+    if given is not None:
+        return given, "" if (root / given).is_dir() else f"there is no folder '{given}' yet"
+    found = candidates(DirectoryTree(root))
+    if not found:
+        return "manifests", "no manifests were found: put them into 'manifests', or correct target_path in sloth.lua"
+    others = f"; there are also {', '.join(found[1:6])}" + (", …" if len(found) > 6 else "") if found[1:] else ""
+    return found[0], f"target_path is '{found[0] or '.'}'{others}"
+
+
+def _quoted(text: str) -> str:
+    """As it stands in a Lua string, with what closes it."""
+    return text.replace("\\", "\\\\").replace('"', '\\"') + '",'

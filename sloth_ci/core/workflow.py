@@ -47,12 +47,17 @@ class Credentials(_Table, frozen=True):
     """How to log in to a Git remote. Never printed: `repr` shows the type alone."""
 
     type: Literal["token", "basic", "ssh"] = "token"
+    """Which of the other keys are used."""
     token: str | None = None
+    """For `token`."""
     username: str | None = None
+    """For `basic`; for `token` where the server wants a certain one."""
     password: str | None = None
+    """For `basic`."""
     ssh_key: str | None = None
-    """The private key itself, or the path of its file."""
+    """For `ssh`: the private key itself, or the path of its file. It has no passphrase."""
     known_hosts: str | None = None
+    """For `ssh`: the host keys, or the path of their file. Without it, a host that is not known yet is trusted."""
 
     def __repr__(self) -> str:
         return f"Credentials(type={self.type!r})"
@@ -66,7 +71,9 @@ class RepositorySpec(_Table, frozen=True):
     branch: str | None = None
     """The branch to follow; None is the branch that the remote's HEAD names."""
     credentials: Credentials | None = None
+    """How to log in. None: the token of the CI job for its own server, else what Git itself is set up with."""
     submodules: bool = False
+    """Read submodules, too."""
 
     @property
     def id(self) -> str:
@@ -78,9 +85,13 @@ class Retry(_Table, frozen=True):
     """How often and when a failed change is tried again."""
 
     limit: int = 3
+    """How often it is tried again, after the first time."""
     backoff: Literal["exponential", "linear", "fixed"] = "exponential"
+    """How the wait grows: `delay` × 1, 2, 4, 8; × 1, 2, 3, 4; or × 1 each time."""
     delay: Duration = Duration(10)
+    """The first wait."""
     max_duration: Duration = Duration(180)
+    """The longest of the waits."""
 
     def delays(self) -> list[float]:
         """Seconds to wait before each retry, none longer than `max_duration`."""
@@ -97,8 +108,11 @@ class HealthCheck(_Table, frozen=True):
     """What has to hold after an apply before the sync counts as done."""
 
     enabled: bool = True
+    """Whether anything is checked at all."""
     timeout: Duration = Duration(300)
+    """How long all checks together may take to hold."""
     interval: Duration = Duration(2)
+    """How long to wait between two tries."""
     failure_mode: Literal["ignore", "fail", "rollback"] | None = None
     """None: `rollback` where the workflow says `rollback_on_failure`, else `fail`."""
     command: str | list[str] | None = None
@@ -113,23 +127,30 @@ class SyncPolicy(_Table, frozen=True):
     """`sync_policy = {...}`."""
 
     auto_prune: bool = True
+    """Delete what the workflow put there and Git no longer has."""
     allow_empty: bool = False
     """Let a revision without any manifest delete everything."""
     prune_limit: float = 0.5
     """The largest share of the inventory that one sync may delete, 0 to 1."""
     retry: Retry = Retry()
+    """When the destination does not answer."""
     health_check: HealthCheck = HealthCheck()
+    """What has to hold after the apply."""
     pre_sync_hooks: list[Any] = []
     """Shell commands or Lua functions, run in order before the first change."""
     post_sync_hooks: list[Any] = []
+    """The same, after the health check. One that fails makes the sync fail."""
 
 
 class ConflictPolicy(_Table, frozen=True):
     """`conflicts = {...}`: what to do with a field or an object that somebody else owns."""
 
     field_ownership: Literal["fail", "yield", "force"] = "fail"
+    """A field that another manager owns. No destination of today has such owners."""
     managers: dict[str, Literal["fail", "yield", "force"]] = {}
+    """The same for single managers, by their name."""
     foreign_owner: Literal["fail", "adopt"] = "fail"
+    """An object that Helm, Argo CD, Flux, another workflow or a file of somebody else's holds: `adopt` takes it over."""
 
 
 class DestinationSpec(_Table, frozen=True):
@@ -138,6 +159,7 @@ class DestinationSpec(_Table, frozen=True):
     directory: str | None = None
     """Path, relative to the directory of the workflow file."""
     branch: str | None = None
+    """Name of a branch that holds rendered manifests and nothing that is written by hand."""
     repository: str | None = None
     """Where the branch is: a URL or a path; None is the workflow's own repository."""
     path: str = ""
@@ -150,46 +172,73 @@ class HelmSpec(_Table, frozen=True):
     """`render = { helm = {...} }`."""
 
     release: str | None = None
+    """Name of the release; None is the chart's name."""
     namespace: str | None = None
+    """Namespace of the release; None is the destination's, else `default`."""
     values: dict[str, Any] = {}
+    """Values, over all files."""
     values_files: list[str] = []
+    """Values files, the later over the earlier: paths in the chart, else from the root of the repository."""
     environment_values: dict[str, list[str]] = {}
-    """Values files by the name of the environment."""
+    """More of them by the name of the environment. `values-<environment>.yaml` in the chart is found by itself."""
     kube_version: str | None = None
+    """The version of Kubernetes that the chart is told."""
     api_versions: list[str] = []
+    """API versions that the chart is told are there."""
     include_crds: bool = True
+    """Render what is in `crds/`, too."""
 
 
 class RenderSpec(_Table, frozen=True):
     """`render = {...}`: how `target_path` becomes objects. Without it, what is there decides."""
 
     type: Literal["auto", "plain", "kustomize", "helm"] = "auto"
+    """`auto`: a kustomization, a chart, or else plain manifests, by what is in the folder."""
     helm: HelmSpec = HelmSpec()
+    """For a chart."""
     allow_remote_bases: bool = False
+    """Let kustomize and Helm fetch bases and charts over the network."""
     allow_exec_plugins: bool = False
+    """Let kustomize run plugins. They are programs: only for repositories whose every author you trust."""
     allow_lookup: bool = False
+    """Do not warn where a chart uses `lookup`. It finds nothing, as no cluster is asked."""
 
 
 class WorkflowSpec(_Table, frozen=True):
     """One unit of deployment: what `gitops.workflow{}` and `gitops.create_workflow{}` declare."""
 
     repository: RepositorySpec
+    """Where the manifests are: an id of `register_repository`, a URL or path, or its table. `repo` is short for it."""
     name: str = "default"
+    """For people, and part of the id. Without it, the repository's name."""
     branch: str | None = None
+    """The branch to deploy; None is the repository's."""
     target_path: str = ""
+    """The folder of the manifests, from the root of the repository; empty is all of it."""
     environment: str | None = None
+    """A name such as `production`: chooses the workflow with `--environment`, and values files."""
     destination: DestinationSpec | None = None
+    """Where to. None: the directory `.sloth/live/<id>` beside the workflow file."""
     render: RenderSpec = RenderSpec()
+    """How the folder becomes objects."""
     auto_sync: bool = False
+    """Whether `run` and `controller` sync it; others are previewed by `run`."""
     diff_preview: bool = True
+    """Whether `run` previews it where it does not sync it."""
     rollback_on_failure: bool = False
+    """Put the destination and Git back when a sync fails."""
     approval_required: bool = False
+    """Sync only a plan that somebody approved."""
     sync_interval: Duration = Duration(300)
+    """How long the controller waits between two syncs."""
     sync_policy: SyncPolicy = SyncPolicy()
+    """How a sync goes about it."""
     conflicts: ConflictPolicy = ConflictPolicy()
+    """What to do with what somebody else owns."""
     branch_strategy: Literal["github-flow", "gitflow"] | dict[str, str] | None = None
     """Which branch belongs to which environment; a table maps branch patterns to environments."""
     depends_on: list[str] = []
+    """Names or ids of workflows that auto-sync syncs before this one."""
 
     @property
     def id(self) -> str:

@@ -257,6 +257,8 @@ def _changed(name: _Name, field: FieldChange) -> Spans:
         return ((f"{label} ", "text"), ("changed", "dim"))
     if name.noun == "image" and isinstance(before, str) and isinstance(after, str):
         old, new = map(one_line, _images(before, after))
+        if width_of(old) + width_of(new) > 2 * _VALUE:
+            old, new = map(one_line, _short_images(before, after))
     else:
         old, new = scalar(before), scalar(after)
     if width_of(old) + width_of(new) > 2 * _VALUE:
@@ -273,6 +275,21 @@ def _images(before: str, after: str) -> tuple[str, str]:
     if old_name == new_name:
         old_name, new_name = old, new
     return f"{old_name}:{old_tag}".rstrip(":"), f"{new_name}:{new_tag}".rstrip(":")
+
+
+def _short_images(before: str, after: str) -> tuple[str, str]:
+    """Two long names by the first part in which they differ, and their tags: `google-samples/…:v1`."""
+    parts = [_image(text)[0].split("/") for text in (before, after)]
+    tags = [_image(text)[1] for text in (before, after)]
+    differing = next((i for i, (x, y) in enumerate(zip(*parts, strict=False)) if x != y), None)
+    if differing is None:
+        return before, after
+    names = []
+    for path, tag in zip(parts, tags, strict=True):
+        rest = "/…" if differing < len(path) - 1 else ""
+        end = rest + (f":{cut(tag, 12)}" if tag else "")
+        names.append(cut(path[differing], max(8, _VALUE - width_of(end))) + end)
+    return names[0], names[1]
 
 
 def _image(text: str) -> tuple[str, str]:

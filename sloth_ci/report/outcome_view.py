@@ -6,6 +6,8 @@ from collections.abc import Iterator, Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any
 
+from msgspec.structs import replace
+
 from sloth_ci.core.outcome import ItemOutcome, Outcome, RollbackOutcome, SyncOutcome
 from sloth_ci.report.layout import UNICODE, Glyphs, Row, pad, trim, width, wrap
 from sloth_ci.report.plan_view import SYMBOLS, short_digest
@@ -22,11 +24,11 @@ STATUS = {
     "suspended": "warn",
 }
 REVERT = {
-    "committed": "the revert is commit {commit}",
-    "already": "the revert was already in Git: commit {commit}",
-    "pull_request": "the branch is protected: the revert waits in a pull request",
-    "queued": "Git cannot be reached: the revert is queued for the next run",
-    "failed": "the revert could not be written to Git",
+    "committed": "commit {commit}",
+    "already": "commit {commit}, which was in Git already",
+    "pull_request": "on a branch of its own, as the branch is protected: open a pull request for it",
+    "queued": "not made yet, as Git cannot be reached: the next run makes it",
+    "failed": "could not be written to Git",
 }
 
 
@@ -65,7 +67,7 @@ def facts(outcome: Outcome) -> Iterator[tuple[str, str, str]]:
         if outcome.backup:
             yield "backup", outcome.backup, "text"
         if outcome.revert:
-            yield "revert", f"the revert is commit {outcome.revert[:12]}", "text"
+            yield "revert", REVERT["committed"].format(commit=outcome.revert[:12]), "text"
     else:
         yield "target", outcome.target, "text"
         if outcome.revert_status != "none":
@@ -93,9 +95,11 @@ def outcome_rows(outcome: Outcome, columns: int, glyphs: Glyphs = UNICODE, limit
         (headline(outcome), f"{style} strong"),
         (f" {glyphs.dot} {one_line(outcome.destination, 120)}", "text"),
     ]
-    if outcome.items:
+    if outcome.items and not outcome.dry_run:
         row.append((f" {glyphs.dot} {counts(outcome)}", "text"))
-    if isinstance(outcome, SyncOutcome) and outcome.status != "nothing" and not outcome.dry_run:
+    # The health of what was put back is nobody's concern any more.
+    checked = isinstance(outcome, SyncOutcome) and outcome.health != "unknown" and not outcome.rolled_back
+    if checked and outcome.status != "nothing" and not outcome.dry_run:
         row += [(f" {glyphs.dot} ", "dim"), (outcome.health, HEALTH[outcome.health])]
     row.append((f" {glyphs.dot} {seconds(outcome.duration_seconds)}", "dim"))
     if width(row) <= columns:
@@ -110,14 +114,16 @@ def outcome_rows(outcome: Outcome, columns: int, glyphs: Glyphs = UNICODE, limit
             yield [("  ", "text"), (line, "text")]
     items = ordered_items(outcome.items)
     for item in items[:limit]:
-        yield from _item(item, columns, glyphs)
+        # In a rehearsal each of them is skipped, which the head says of all.
+        yield from _item(replace(item, status="applied", message="") if outcome.dry_run else item, columns, glyphs)
     if len(items) > limit:
         yield [(f"  {glyphs.ellipsis} {plural(len(items) - limit, 'more object')}", "dim")]
     for word, text, fact_style in facts(outcome):
-        yield trim([(f"  {word:<9} ", "dim"), (one_line(text, 400), fact_style)], columns, glyphs.ellipsis)
+        for index, line in enumerate(wrap(one_line(text, 400), columns - 12)):
+            yield [(f"  {word if index == 0 else '':<9} ", "dim"), (line, fact_style)]
     if isinstance(outcome, SyncOutcome):
-        subject = f"  revision {one_line(outcome.revision)[:12]} {glyphs.dot} digest {short_digest(outcome.digest)}"
-        yield trim([(f"{subject} {glyphs.dot} {one_line(outcome.sync_id, 60)}", "dim")], columns, glyphs.ellipsis)
+        subject = f"  revision  {one_line(outcome.revision)[:12]} {glyphs.dot} digest {short_digest(outcome.digest)}"
+        yield trim([(subject, "dim")], columns, glyphs.ellipsis)
 
 
 def _item(item: ItemOutcome, columns: int, glyphs: Glyphs) -> Iterator[Row]:
@@ -155,11 +161,23 @@ def status_rows(workflows: Sequence[Mapping[str, Any]], columns: int, glyphs: Gl
                 (_text(last.get("status")) or "never synced", STYLES.get(str(last.get("status")), "dim")),
                 (_when(last.get("start_time")), "text"),
                 (_text(last.get("commit_hash"))[:10], "text"),
-                (_text(last.get("message"), 500), "dim"),
+                (_text("; ".join(_remarks(workflow)), 500), "dim"),
             ]
         )
     heads = ("NAME", "ENVIRONMENT", "STATUS", "SYNC", "LAST SYNC", "WHEN", "COMMIT", "MESSAGE")
     yield from _table(heads, rows, columns, glyphs)
+
+
+def _remarks(workflow: Mapping[str, Any]) -> Iterator[str]:
+    """What is unusual about a workflow, and what the last run said."""
+    if workflow.get("locked_by"):
+        yield f"locked by {workflow['locked_by']}"
+    if workflow.get("interrupted"):
+        yield f"interrupted while {workflow['interrupted']}"
+    if (workflow.get("last_sync_result") or {}).get("message"):
+        yield workflow["last_sync_result"]["message"]
+    if workflow.get("held"):
+        yield f"{workflow['held'][:10]} is held"
 
 
 def history_rows(syncs: Sequence[Mapping[str, Any]], columns: int, glyphs: Glyphs = UNICODE) -> Iterator[Row]:
@@ -171,11 +189,12 @@ def history_rows(syncs: Sequence[Mapping[str, Any]], columns: int, glyphs: Glyph
     for sync in syncs:
         metrics = sync.get("metrics") or {}
         status = str(sync.get("status") or "unknown")
+        word = "rolled back" if sync.get("rolled_back") else status
         duration = metrics.get("duration")
         rows.append(
             [
                 (_when(sync.get("start_time")), "text"),
-                (_text(status), STYLES.get(status, "text")),
+                (_text(word), STYLES.get(status, "text")),
                 (_text(sync.get("commit_hash"))[:10], "strong"),
                 (_tally(metrics), "text"),
                 (seconds(float(duration)) if isinstance(duration, int | float) else "", "text"),
@@ -220,7 +239,10 @@ def _table(
     widths = [max(width_of(heads[i]), *(width_of(row[i][0]) for row in rows)) for i in kept]
     widths = [min(size, max(columns // 4, 18)) for size in widths[:-1]] + widths[-1:]
     room = columns - sum(size + 2 for size in widths[:-1])
-    yield _cells([(heads[i], "dim") for i in kept], widths, columns, glyphs)
+    # No head for a column that every row has to put below itself.
+    empty = all(width_of(row[kept[-1]][0]) > room or not row[kept[-1]][0] for row in rows)
+    shown = len(kept) - (empty and len(kept) > 1)
+    yield _cells([(heads[i], "dim") for i in kept[:shown]], widths[:shown], columns, glyphs)
     for row in rows:
         *cells, last = (row[i] for i in kept)
         if width_of(last[0]) <= room:

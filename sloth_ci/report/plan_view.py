@@ -31,14 +31,15 @@ def verdict(plan: Plan) -> list[Row]:
 
     `3 changes to directory live/prod: 1 created, 2 updated · highest impact high · irreversible: 1`
     """
-    where = one_line(plan.destination, 120)
+    label = one_line(plan.destination, 120)
+    where = f"since {label}" if label.startswith("revision ") else f"to {label}"
     parts: list[Row] = []
     if plan.conflicts:
         parts.append([(plural(len(plan.conflicts), "conflict"), "bad strong")])
     if not plan.changes:
         known = f": {plural(plan.unchanged, 'object')} as declared" if plan.unchanged else ""
-        return [*parts, [("no changes", "good strong"), (f" to {where}{known}", "text")]]
-    parts.append([(plural(len(plan.changes), "change"), "strong"), (f" to {where}", "text")])
+        return [*parts, [("no changes", "good strong"), (f" {where}{known}", "text")]]
+    parts.append([(plural(len(plan.changes), "change"), "strong"), (f" {where}", "text")])
     kinds: Row = []
     for kind, verb in VERBS.items():
         count = sum(change.type == kind for change in plan.changes)
@@ -59,9 +60,12 @@ def plan_rows(plan: Plan, columns: int, detail: Detail = "auto", glyphs: Glyphs 
     yield from view.joined(verdict(plan))
     yield trim(_subject(plan), columns)
     if plan.conflicts:
-        for conflict in plan.conflicts:
+        for ways, alike in groupby(plan.conflicts, key=lambda conflict: conflict.suggestions):
             yield []
-            yield from view.conflict(conflict)
+            for conflict in alike:
+                yield from view.conflict(conflict)
+            for way in ways:
+                yield from view.hanging((f"{glyphs.hint} ", "good"), one_line(way, 600), "text", 4)
     if plan.changes:
         yield from view.changes(plan.changes)
     if plan.warnings:
@@ -139,8 +143,6 @@ class _View:
         yield from self.hanging(("", "text"), one_line(conflict.description, 1000), "text", 2)
         for field in conflict_fields(conflict):
             yield self._field("    ", field, self.columns)
-        for suggestion in conflict.suggestions:
-            yield from self.hanging((f"{self.glyphs.hint} ", "good"), one_line(suggestion, 600), "text", 4)
 
     def _field(self, indent: str, field: FieldChange, columns: int) -> Row:
         """A field on one line: its path, what it was and what it will be, the part that differs in view."""

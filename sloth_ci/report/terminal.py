@@ -310,7 +310,8 @@ class TerminalObserver:
             self._timer = None
         if self._announced and self._progress is None and self._name and not self._screen.moving:
             took = seconds(self._clock() - self._started)
-            self._write([[(f"      {self._name} {self._count()}".rstrip() + f" done in {took}", "dim")]])
+            ended = "done in" if self._done >= (self._total or 0) else "ended after"
+            self._write([[(f"      {self._name} {self._count()}".rstrip() + f" {ended} {took}", "dim")]])
 
     def _count(self) -> str:
         return f"{self._done:,}/{self._total:,}" if self._total else f"{self._done:,}" if self._done else ""

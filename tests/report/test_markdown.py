@@ -120,7 +120,7 @@ def test_a_failed_sync_says_why_and_what_was_done() -> None:
         in text
     )
     assert "permission denied" in text
-    assert "- revert: the revert is commit abcdef012345" in text
+    assert "- revert: commit abcdef012345" in text
     assert "### ⚪ production: **nothing to do**" in text
 
 

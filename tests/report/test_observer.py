@@ -78,7 +78,7 @@ def test_a_long_phase_says_that_it_starts_goes_on_and_ends() -> None:
         observer.advance("c")
         clock.now += 1
         observer.phase("health")
-    assert out.getvalue().startswith("      apply 0/400\n      apply 2/400\n      apply 3/400 done in 12 s\n")
+    assert out.getvalue().startswith("      apply 0/400\n      apply 2/400\n      apply 3/400 ended after 12 s\n")
 
 
 def test_threads_never_break_each_others_lines() -> None:

@@ -231,7 +231,7 @@ def test_outcomes_say_what_became_of_it() -> None:
     assert "killed half way" in failed
     assert "3 min 23 s" in failed
     assert "nothing to do" in nothing
-    assert "the revert is commit abcdef012345" in back
+    assert "revert    commit abcdef012345" in back
     assert "4f2c9b1e8d7a is not synced again until its tree changes" in back
 
 
