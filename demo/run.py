@@ -7,6 +7,7 @@ named at the end and left there to be looked at.
 from __future__ import annotations
 
 import os
+import shlex
 import shutil
 import subprocess
 import sys
@@ -39,7 +40,7 @@ class Demo:
 
     def run(self, *command: str, code: int = 0) -> None:
         """Run a command and show it, with all its output. Stops the demo where it ends with another code."""
-        print(f"$ {' '.join(command)}", flush=True)
+        print(f"$ {shlex.join(command)}", flush=True)
         done = subprocess.run(command, cwd=self.shop, env=self.environ, stdin=subprocess.DEVNULL, check=False)
         if done.returncode != code:
             sys.exit(f"demo: {command[0]} ended with {done.returncode} instead of {code}")
@@ -80,7 +81,7 @@ def main() -> None:
     demo.say("1. A repository with four manifests and a workflow of twenty lines. What would a sync do?")
     demo.run("sloth-ci", "preview")
 
-    demo.say("2. Do it. The destination is a folder here; a branch and a cluster work alike.")
+    demo.say("2. Do it. The destination is a folder here; a branch of rendered manifests works alike.")
     demo.run("sloth-ci", "sync")
     demo.run("find", "live", "-type", "f")
 

@@ -35,7 +35,7 @@ def scaffold(root: Path, *, target_path: str | None, ci: str, hook: bool) -> Sca
         lambda line: line[0].replace(line[1], _quoted(target_path).ljust(len(line[1]))),
         (templates / "sloth.lua").read_text(),
     )
-    wanted: dict[Path, str] = {root / "sloth.lua": workflow}
+    wanted: dict[Path, str] = {root / "sloth.lua": workflow, root / ".sloth/.gitignore": "live/\n"}
     if ci == "auto":
         ci = "gitlab" if (root / ".gitlab-ci.yml").exists() else "github"
     if ci == "github":

@@ -47,8 +47,14 @@ class Run:
             for workflow in declared
             if environment in (None, workflow.environment) and name in (None, workflow.name, workflow.id)
         ]
+        active = [workflow for workflow in chosen if workflow.id not in self.session.inactive]
+        for workflow in chosen:
+            if workflow not in active:
+                self.session.observer.log("info", f"{workflow.name}: {self.session.inactive[workflow.id]}")
+        if active:
+            return active
         if chosen:
-            return chosen
+            raise UsageError("no workflow is deployed from this branch", self.session.inactive[chosen[0].id])
         if not declared:
             raise UsageError("the Lua file declares no workflow", "declare one with gitops.workflow{ repo = … }")
         for asked, known in (
@@ -94,6 +100,7 @@ def start(
 
     file = find_workflow_file(options.workflow_file, Path.cwd())
     root = root_of(file) if file else _top_of(Path.cwd())
+    trusted = not is_pull_request(environ)
     session = Session(
         root=root,
         environ=environ,
@@ -101,18 +108,27 @@ def start(
         observer=observer,
         gate=gate,
         holder=holder(environ),
-        rehearsal=options.rehearse or options.declare_only,
+        rehearsal=options.rehearse or options.declare_only or not trusted,
         checkpoint=checkpoint,
     )
-    api = Api(session, trusted=True, allowed_environment=options.allow_env)
+    api = Api(session, trusted=trusted, allowed_environment=options.allow_env)
     values = {"target_path": options.target_path} if options.target_path is not None else {}
     script = load(
         file or lua_dir() / "default.lua", api, values=values, params=options.params, environ=environ, directory=root
     )
     if options.target_path is not None:
         _retarget(session, options.target_path, builtin=file is None)
-    session.rehearsal = options.rehearse
+    session.rehearsal = options.rehearse or not trusted
     return Run(session, api, script, builtin=file is None)
+
+
+def is_pull_request(environ: Mapping[str, str]) -> bool:
+    """Whether CI runs this for a pull or merge request: whose code has no rights, and can only rehearse."""
+    return (
+        environ.get("GITHUB_EVENT_NAME", "").startswith("pull_request")
+        or environ.get("CI_PIPELINE_SOURCE") == "merge_request_event"
+        or bool(environ.get("CI_MERGE_REQUEST_IID"))
+    )
 
 
 def _retarget(session: Session, target_path: str, *, builtin: bool) -> None:

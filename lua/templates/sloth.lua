@@ -3,8 +3,7 @@ local gitops = require("gitops")
 
 gitops.workflow({
     name = "app",
-    repo = ".",                                        -- this repository; or a URL
-    branch = "main",
+    repo = ".",                                        -- this repository; or a URL. Its default branch, or branch = …
     target_path = "@TARGET_PATH@",                     -- plain YAML, a kustomization, or a Helm chart
     destination = { directory = ".sloth/live/app" },   -- or { branch = "rendered/production" }
     auto_sync = false,                                 -- true: synced by `sloth-ci run` and `sloth-ci controller`

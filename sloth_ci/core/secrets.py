@@ -47,3 +47,11 @@ def is_secret(body: Body) -> bool:
 def is_secret_path(path: str) -> bool:
     """Whether a field of a Secret, as `core.diff` writes its path, holds a value that must not be shown."""
     return path.startswith(("data", "stringData")) or LAST_APPLIED in path
+
+
+_SECRET_WORDS = ("TOKEN", "SECRET", "PASSWORD", "PASSWD", "PRIVATE", "KEY", "CREDENTIAL", "JWT")
+
+
+def is_secret_name(variable: str) -> bool:
+    """Whether an environment variable is named as if it held a secret: no command and no script gets it."""
+    return any(word in variable.upper() for word in _SECRET_WORDS)

@@ -56,6 +56,12 @@ class Credentials(_Table, frozen=True):
     """For `basic`."""
     ssh_key: str | None = None
     """For `ssh`: the private key itself, or the path of its file. It has no passphrase."""
+    token_env: str | None = None
+    """The environment variable that holds the token: the script never sees the value. Likewise the next two."""
+    password_env: str | None = None
+    """The variable that holds the password."""
+    ssh_key_env: str | None = None
+    """The variable that holds the key or its path."""
     known_hosts: str | None = None
     """For `ssh`: the host keys, or the path of their file. Without it, a host that is not known yet is trusted."""
 

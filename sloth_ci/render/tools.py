@@ -36,8 +36,8 @@ _NETWORK = (
 )
 
 _WAYS = {
-    "kustomize": "install kustomize or kubectl and put it on PATH; the container image has both",
-    "helm": "install helm and put it on PATH; the container image has it",
+    "kustomize": "install kustomize or kubectl and put it on PATH",
+    "helm": "install helm and put it on PATH",
 }
 
 

@@ -12,13 +12,13 @@ from contextlib import suppress
 from pathlib import Path
 from typing import IO, Final
 
+from sloth_ci.core.secrets import is_secret_name
 from sloth_ci.script.context import Context
 from sloth_ci.script.errors import ScriptError
 
 MAX_OUTPUT: Final = 1024 * 1024
 """Bytes that are kept of each of stdout and stderr."""
 
-_SECRET_WORDS: Final = ("TOKEN", "SECRET", "PASSWORD", "PASSWD", "KEY", "CREDENTIAL", "JWT")
 _POLL: Final = 0.1
 _GRACE: Final = 3.0
 _TIMED_OUT: Final = 124
@@ -26,7 +26,7 @@ _TIMED_OUT: Final = 124
 
 def clean_environment(environ: Mapping[str, str]) -> dict[str, str]:
     """The environment without the variables whose name says that they hold a secret."""
-    return {name: value for name, value in environ.items() if not any(word in name.upper() for word in _SECRET_WORDS)}
+    return {name: value for name, value in environ.items() if not is_secret_name(name)}
 
 
 def run_command(

@@ -169,3 +169,33 @@ def test_outside_of_any_repository(world: World, sloth: Run) -> None:
     done = sloth("preview", cwd=empty)
     assert done.returncode in {2, 9}, done.stderr
     assert "hint:" in done.stderr
+
+
+@pytest.mark.parametrize(
+    "event", [{"GITHUB_EVENT_NAME": "pull_request_target"}, {"CI_PIPELINE_SOURCE": "merge_request_event"}]
+)
+def test_code_of_a_pull_request_has_no_rights(world: World, sloth: Run, event: dict[str, str]) -> None:
+    for call in ("exec.run('touch owned', { read_only = true })", "http.get('http://127.0.0.1:9/')", "env.get('HOME')"):
+        (world.root / "sloth.lua").write_text(call)
+        done = sloth("run", env=event)
+        assert done.returncode == 2
+        assert "pull request" in done.stderr
+    (world.root / "sloth.lua").write_text(
+        'gitops.workflow({ repo = ".", branch = "main", target_path = "k8s", destination = { directory = "live" }, auto_sync = true })'
+    )
+    assert sloth("run", env=event).returncode == 0
+    assert sloth("sync", env=event).returncode == 0
+    assert not (world.root / "owned").exists()
+    assert not (world.root / "live").exists(), "it is rehearsed"
+
+
+def test_a_token_named_by_its_variable_never_reaches_lua(world: World, sloth: Run) -> None:
+    (world.root / "sloth.lua").write_text(
+        'gitops.workflow({ repo = "https://127.0.0.1:9/o/r", branch = "main", credentials = { token_env = "MY_TOKEN" } })'
+    )
+    missing = sloth("preview")
+    assert missing.returncode == 2
+    assert "MY_TOKEN is not set" in missing.stderr
+    there = sloth("preview", env={"MY_TOKEN": "s3cr3t"})
+    assert there.returncode == 9
+    assert "s3cr3t" not in there.stdout + there.stderr
