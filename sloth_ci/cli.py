@@ -16,8 +16,8 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import click
 
 from sloth_ci import __version__
-from sloth_ci.core.errors import Interrupted, SlothError, UsageError
-from sloth_ci.output import exit_for, finding_lines, show_outcomes, show_plans, show_tables, task_lines
+from sloth_ci.core.errors import ConflictError, Interrupted, SlothError, UsageError
+from sloth_ci.output import exit_for, finding_lines, log_tasks, show_outcomes, show_plans, show_tables, task_lines
 
 if TYPE_CHECKING:
     from sloth_ci.core.plan import Plan
@@ -56,12 +56,12 @@ def main(argv: Sequence[str] | None = None) -> None:
 
 
 def _fail(error: SlothError) -> None:
-    from sloth_ci.report.text import visible
+    from sloth_ci.report.layout import safe
 
     sys.stdout.flush()
-    sys.stderr.write(f"error: {visible(error.message)}\n")
-    if error.hint:
-        sys.stderr.write(f"hint: {visible(error.hint)}\n")
+    for label, text in (("error", error.message), ("hint", error.hint)):
+        if text:
+            sys.stderr.write("".join(f"{safe(line)}\n" for line in f"{label}: {text}".split("\n")))
     sys.exit(error.exit_code)
 
 
@@ -277,11 +277,11 @@ def run(
             return
         failure: SlothError | None = None
         try:
-            if task is not None:
-                started.script.run_task(task).check()
-            else:
-                for outcome in started.script.run_definitions():
-                    outcome.check()
+            ended = [started.script.run_task(task)] if task is not None else started.script.run_definitions()
+            for outcome in ended:
+                log_tasks(outcome, observer)
+                outcome.check()
+            if task is None:
                 _reconcile(started, observer, kwargs)
         except Interrupted:
             raise
@@ -312,13 +312,15 @@ def _reconcile(started: Run, observer: TerminalObserver, kwargs: Mapping[str, An
     if session.auto_sync_started:
         loop(session)
         return
+    first: SlothError | None = None
     touched = {outcome.workflow_id for outcome in started.api.outcomes}
     for workflow in session.workflows.values():
-        if not workflow.auto_sync and workflow.diff_preview and workflow.id not in touched:
+        if not workflow.auto_sync and workflow.diff_preview and workflow.id not in {*touched, *session.inactive}:
             plan = engine_preview(session, workflow)
             with observer.paused():
                 show_plan(plan, file=sys.stderr if kwargs["form"] == "json" else sys.stdout)
-    first: SlothError | None = None
+            if plan.conflicts:
+                first = first or ConflictError(f"{plan.name} cannot be synced", "see the conflicts in its preview")
     for turn in one_pass(session):
         if turn.outcome is not None:
             started.api.outcomes.append(turn.outcome)
@@ -341,6 +343,11 @@ def controller(**kwargs: Any) -> None:
     from sloth_ci.engine.controller import loop
 
     with _run(_options(kwargs, declare_only=True)) as (started, _):
+        if not any(workflow.auto_sync for workflow in started.session.workflows.values()):
+            raise UsageError(
+                "no workflow has auto_sync = true, so there is nothing to sync",
+                "set it in the Lua file, or run sloth-ci sync",
+            )
         loop(started.session)
 
 
@@ -355,13 +362,16 @@ def init(target_path: str | None, ci: str, hook: bool) -> None:
     Example:
       sloth-ci init --target-path manifests --ci github
     """
+    from sloth_ci.report.text import visible
     from sloth_ci.scaffold import scaffold
 
-    written, there = scaffold(Path.cwd(), target_path=target_path, ci=ci, hook=hook)
-    for name in written:
+    done = scaffold(Path.cwd(), target_path=target_path, ci=ci, hook=hook)
+    for name in done.written:
         click.echo(f"wrote {name}")
-    for name in there:
+    for name in done.there:
         click.echo(f"kept  {name}, which is there already")
+    if done.note:
+        click.echo(f"note: {visible(done.note)}")
     click.echo("next: sloth-ci preview")
 
 

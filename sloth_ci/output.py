@@ -11,8 +11,10 @@ from typing import TYPE_CHECKING, Any, TextIO
 from sloth_ci.core.errors import ApplyError, RolledBackError, UnhealthyError, UsageError
 
 if TYPE_CHECKING:
+    from sloth_ci.core.events import Level, Observer
     from sloth_ci.core.outcome import Outcome
     from sloth_ci.core.plan import Plan
+    from sloth_ci.script.outcome import RunOutcome
 
 
 def _emit(output: str | None, show: Callable[[TextIO], None]) -> None:
@@ -110,3 +112,14 @@ def finding_lines(tables: list[dict[str, Any]], *, file: TextIO) -> None:
         file.write(visible(f"{mark}  {table['name']}: {table['detail']}") + "\n")
         if table["mend"]:
             file.write(visible(f"         → {table['mend']}") + "\n")
+
+
+def log_tasks(outcome: RunOutcome, observer: Observer) -> None:
+    """One line a task that was run or passed over, with what it said and what it left."""
+    for task in outcome.tasks.values():
+        said = f": {task.message}" if task.message else ""
+        took = f" in {task.seconds:.1f} s" if task.attempts else ""
+        level: Level = "info" if task.status == "succeeded" else "warn" if task.attempts == 0 else "error"
+        observer.log(level, f"task {task.name} {task.status.replace('_', ' ')}{took}{said}")
+        for artifact in task.artifacts:
+            observer.log("info", f"  left {artifact.path} ({artifact.size:,} bytes, sha256 {artifact.sha256[:12]})")

@@ -85,6 +85,11 @@ class ForgeError(SlothError):
 class RepositoryError(ForgeError):
     """A Git remote refused or did not answer, or a Git command failed."""
 
+    @property
+    def unreachable(self) -> bool:
+        """Whether trying again later may help: the remote was not there, rather than saying no."""
+        return False
+
 
 class StateMoved(RepositoryError):
     """Another writer changed a ref since it was read. Read it again and decide anew."""

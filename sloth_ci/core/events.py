@@ -14,7 +14,7 @@ class Observer(Protocol):
         """One line for the reader (the Lua `log` and `print` end here too)."""
 
     def phase(self, name: str, total: int | None = None) -> None:
-        """A new step starts (`render`, `plan`, `back up`, `apply`, `health`, `prune`, ...); `total` is its number of items."""
+        """A new step starts, or with an empty name none (`render`, `plan`, `back up`, `apply`, `health`, `prune`, ...); `total` is its number of items."""
 
     def advance(self, item: str) -> None:
         """One item of the phase is done."""

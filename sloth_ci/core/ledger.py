@@ -10,6 +10,8 @@ from sloth_ci.core.objects import Body, Ref
 
 HISTORY_LIMIT = 100
 BACKUP_LIMIT = 10
+LEDGER_FORMAT = 1
+"""Goes up when an older version would misread the ledger, or lose what it does not know when it writes it."""
 
 Phase = Literal["applying", "restoring", "rolling back"]
 """What the next run does when this one is killed: finish the sync; put the backup back; go on with the rollback."""
@@ -75,6 +77,7 @@ class PendingRevert(msgspec.Struct, frozen=True, kw_only=True):
 class Ledger(msgspec.Struct, frozen=True, kw_only=True):
     """The state of one workflow at one destination. It only ever changes by compare-and-swap."""
 
+    format: int = LEDGER_FORMAT
     inventory: tuple[Ref, ...] = ()
     history: tuple[Record, ...] = ()
     """Oldest first, at most `HISTORY_LIMIT`."""
@@ -97,9 +100,13 @@ class Ledger(msgspec.Struct, frozen=True, kw_only=True):
         return next((r for r in reversed(self.history) if r.status != "cancelled" and not r.rolled_back), None)
 
     def before(self, intent: str) -> Record | None:
-        """The newest success that wanted something else than `intent`: what `previous` means."""
+        """The newest success that wanted something else than `intent`: what `previous` means.
+
+        What is held was left behind by a rollback: to go "back" to it would be to deploy it again.
+        """
+        passed = {intent, *(held.intent for held in self.held)}
         good = (r for r in reversed(self.history) if r.status == "succeeded")
-        return next((record for record in good if record.digest.partition(".")[0] != intent), None)
+        return next((record for record in good if record.digest.partition(".")[0] not in passed), None)
 
     def holds(self, intent: str) -> Held | None:
         """The failed revision that wanted exactly the same, or None."""

@@ -306,7 +306,7 @@ def did_you_mean(word: str, known: Sequence[str]) -> str:
     close = difflib.get_close_matches(word, known, n=1, cutoff=0.6)
     if close:
         return f"did you mean '{close[0]}'?"
-    return "known keys: " + ", ".join(sorted(known))
+    return "known: " + ", ".join(sorted(known))
 
 
 _WORDS = {

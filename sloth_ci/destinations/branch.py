@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+import posixpath
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from typing import Generic
 
-from sloth_ci.core.errors import ApplyError, StateMoved
+from sloth_ci.core.errors import ApplyError, RepositoryError, StateMoved, UnreachableError, UsageError
 from sloth_ci.core.objects import Manifest, Ref, Write
 from sloth_ci.core.workflow import stable_id
 from sloth_ci.destinations.gitledger import RefStore, S
@@ -19,7 +21,7 @@ class BranchDestination(Generic[S]):
 
     def __init__(self, store: RefStore[S], branch: str, folder: str, where: str) -> None:
         self._store = store
-        self._folder = f"{folder.strip('/')}/" if folder.strip("/") else ""
+        self._folder = _folder(folder)
         self._strangers: dict[Ref, str] = {}
         self._tip: S | None = None
         self.label = f"branch {branch}" + (f" of {where}" if where else "")
@@ -27,7 +29,8 @@ class BranchDestination(Generic[S]):
 
     def live(self) -> Mapping[Ref, Manifest]:
         """Every object on the branch. A branch that is not there yet is empty."""
-        self._tip = self._store.read()
+        with self._reachable():
+            self._tip = self._store.read()
         if self._tip is None:
             return {}
         names = {name for name in self._tip.files if name.startswith(self._folder) and name.endswith(SUFFIXES)}
@@ -35,6 +38,16 @@ class BranchDestination(Generic[S]):
         files = ((name.removeprefix(self._folder), contents[name]) for name in sorted(names))
         objects, self._strangers = read_files(files, self.label)
         return objects
+
+    @contextmanager
+    def _reachable(self) -> Iterator[None]:
+        """Says of a remote that is away what the retries of a sync listen to."""
+        try:
+            yield
+        except RepositoryError as error:
+            if not error.unreachable:
+                raise
+            raise UnreachableError(error.message, error.hint) from None
 
     def strangers(self) -> Mapping[Ref, str]:
         """As the last `live` found them."""
@@ -48,7 +61,8 @@ class BranchDestination(Generic[S]):
             self._folder + path_of(item.ref): None if item.body is None else content_of(item.body) for item in writes
         }
         try:
-            self._tip = self._store.write(changes, message=message, expected=self._tip)
+            with self._reachable():
+                self._tip = self._store.write(changes, message=message, expected=self._tip)
         except StateMoved:
             raise ApplyError(
                 f"somebody else pushed to {self.label} meanwhile",
@@ -56,3 +70,11 @@ class BranchDestination(Generic[S]):
             ) from None
         for item in writes:
             done(item.ref)
+
+
+def _folder(path: str) -> str:
+    """As Git spells it, with a slash behind it; empty for the root. Raises UsageError for one outside of the branch."""
+    folder = posixpath.normpath(path.strip("/") or ".")
+    if folder.split("/")[0] in {"..", ".git"}:
+        raise UsageError(f"destination.path: '{path}' is not a folder of the branch", "name a folder below its root")
+    return "" if folder == "." else f"{folder}/"

@@ -5,10 +5,12 @@ from __future__ import annotations
 import os
 import tempfile
 from collections.abc import Callable, Iterator, Mapping
+from contextlib import suppress
 from pathlib import Path
 
 from sloth_ci.core.errors import ApplyError, UnreachableError
 from sloth_ci.core.objects import Manifest, Ref, Write
+from sloth_ci.core.secrets import is_secret
 from sloth_ci.core.workflow import stable_id
 from sloth_ci.destinations.layout import SUFFIXES, content_of, path_of, read_files
 
@@ -24,7 +26,8 @@ class DirectoryDestination:
         self._root = root
         self._strangers: dict[Ref, str] = {}
         self.label = f"directory {shown}"
-        self.id = stable_id(shown, "directory", shown)
+        same = os.path.normpath(shown)  # `live`, `./live` and `live/` are one place, with one lock
+        self.id = stable_id(same, "directory", same)
 
     def live(self) -> Mapping[Ref, Manifest]:
         """Every object in the tree. A directory that is not there yet is empty."""
@@ -38,11 +41,18 @@ class DirectoryDestination:
     def write(self, writes: list[Write], message: str, done: Callable[[Ref], None]) -> None:  # noqa: ARG002 (a directory keeps no messages)
         """Write each file beside its place, flush it, and rename it; at the end, flush the folders."""
         folders = {(self._root / path_of(item.ref)).parent for item in writes}
+        self._tidy()
         try:
             self._write(writes, done)
         finally:
             for folder in folders:
                 _flush_folder(folder)
+
+    def _tidy(self) -> None:
+        """Remove what a process that was killed left half written: whoever writes holds the lock, so none is running."""
+        for left_over in self._root.glob(f"*/{_PARTIAL}*"):
+            with suppress(OSError):
+                left_over.unlink()
 
     def _write(self, writes: list[Write], done: Callable[[Ref], None]) -> None:
         for item in writes:
@@ -51,7 +61,8 @@ class DirectoryDestination:
                 if item.body is None:
                     self._delete(path)
                 else:
-                    self._replace(path, content_of(item.body))
+                    # A Secret is for its owner alone, as mkstemp makes files; the rest is for whoever syncs from here.
+                    self._replace(path, content_of(item.body), mode=0o600 if is_secret(item.body) else 0o644)
             except OSError as error:
                 raise ApplyError(
                     f"{item.ref}: cannot write {path}: {error.strerror}",
@@ -64,27 +75,33 @@ class DirectoryDestination:
             if not isinstance(error, FileNotFoundError):
                 raise UnreachableError(f"{self.label} cannot be read: {error.strerror}")
 
-        for folder, folders, names in os.walk(self._root, onerror=fail):
+        for folder, folders, names in self._walk(fail):
             folders[:] = sorted(name for name in folders if not name.startswith("."))
             for name in sorted(names):
-                if name.endswith(SUFFIXES) and not name.startswith("."):
-                    path = Path(folder, name)
+                path = Path(folder, name)
+                special = path.exists() and not path.is_file()  # a pipe would be waited for
+                if name.endswith(SUFFIXES) and not name.startswith(".") and not special:
                     try:
                         yield path.relative_to(self._root).as_posix(), path.read_bytes()
                     except OSError as error:
                         raise UnreachableError(f"{self.label}: cannot read {path}: {error.strerror}") from None
 
-    def _replace(self, path: Path, content: bytes) -> None:
+    def _walk(self, fail: Callable[[OSError], None]) -> Iterator[tuple[str, list[str], list[str]]]:
+        """Links among the folders of the top are followed, as writing follows them; those further down are not."""
+        for folder, folders, names in os.walk(self._root, onerror=fail):
+            yield folder, folders, names
+            if Path(folder) == self._root:
+                for linked in [name for name in folders if Path(folder, name).is_symlink()]:
+                    yield from os.walk(Path(folder, linked), onerror=fail)
+
+    def _replace(self, path: Path, content: bytes, *, mode: int) -> None:
         path.parent.mkdir(parents=True, exist_ok=True)
-        for left_over in path.parent.glob(
-            f"{_PARTIAL}*"
-        ):  # of a process that was killed; the lock says it is not running
-            left_over.unlink(missing_ok=True)
         handle, name = tempfile.mkstemp(prefix=_PARTIAL, dir=path.parent)
         try:
             with os.fdopen(handle, "wb") as file:
                 file.write(content)
                 file.flush()
+                os.fchmod(file.fileno(), mode)
                 os.fsync(file.fileno())
             os.replace(name, path)
         except BaseException:
@@ -99,10 +116,9 @@ class DirectoryDestination:
 
 def _flush_folder(folder: Path) -> None:
     """Make renames survive a power cut."""
-    if not folder.is_dir():
-        return
-    handle = os.open(folder, os.O_RDONLY)
-    try:
-        os.fsync(handle)
-    finally:
-        os.close(handle)
+    with suppress(OSError):  # it is gone with its last file, or on a file system that cannot flush a folder
+        handle = os.open(folder, os.O_RDONLY)
+        try:
+            os.fsync(handle)
+        finally:
+            os.close(handle)

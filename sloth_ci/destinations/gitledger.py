@@ -15,8 +15,8 @@ from typing import Generic, Protocol, TypeVar
 
 import msgspec
 
-from sloth_ci.core.errors import LockedError, StateMoved, UsageError
-from sloth_ci.core.ledger import BACKUP_LIMIT, Backup, Ledger, LockInfo
+from sloth_ci.core.errors import LockedError, StateMoved, UnreachableError, UsageError
+from sloth_ci.core.ledger import BACKUP_LIMIT, LEDGER_FORMAT, Backup, Ledger, LockInfo
 
 _LEDGER = "ledger.json"
 _LOCK = "lock.json"
@@ -41,16 +41,23 @@ class Snapshot(Protocol):
 
 
 S = TypeVar("S", bound=Snapshot)
+T = TypeVar("T")
 
 
 class RefStore(Protocol[S]):
     """Files behind a ref of a remote, changed by compare-and-swap."""
 
+    @property
+    def ref(self) -> str:
+        """Its full name, for a person."""
+
     def read(self) -> S | None:
         """What the remote has now."""
 
-    def write(self, changes: Mapping[str, bytes | None], *, message: str, expected: S | None) -> S:
-        """Add, replace, delete (None) files. Raises StateMoved."""
+    def write(
+        self, changes: Mapping[str, bytes | None], *, message: str, expected: S | None, forget: bool = False
+    ) -> S:
+        """Add, replace, delete (None) files; `forget` leaves nothing of what was before. Raises StateMoved."""
 
     def delete(self, expected: S) -> None:
         """Raises StateMoved."""
@@ -68,7 +75,13 @@ class GitLedger(Generic[S]):
         self._seen = self._store.read()
         if self._seen is None:
             return Ledger()
-        return msgspec.json.decode(self._seen.files[_LEDGER], type=Ledger)
+        ledger = _decode(self._seen, _LEDGER, Ledger, self._store.ref)
+        if ledger.format > LEDGER_FORMAT:
+            raise UnreachableError(
+                f"the state {self._store.ref} was written by a newer sloth-ci (format {ledger.format})",
+                "run the version that wrote it, or a newer one",
+            )
+        return ledger
 
     def save(self, ledger: Ledger, message: str, *, backup: Backup | None = None) -> Ledger:
         """Write the ledger, and the backup beside it; the oldest backups over the limit go."""
@@ -76,11 +89,15 @@ class GitLedger(Generic[S]):
         if backup is not None:
             changes[_backup_path(backup.id)] = msgspec.json.encode(backup)
             ids = (*ledger.backups, backup.id)
-            ledger = msgspec.structs.replace(ledger, backups=ids[-BACKUP_LIMIT:])
-            changes |= {_backup_path(old): None for old in ids[:-BACKUP_LIMIT]}
+            needed = ledger.journal.backup if ledger.journal else None  # the next run may have to put it back
+            kept = tuple(i for n, i in enumerate(ids) if n >= len(ids) - BACKUP_LIMIT or i == needed)
+            ledger = msgspec.structs.replace(ledger, backups=kept)
+            changes |= {_backup_path(old): None for old in ids if old not in kept}
         changes[_LEDGER] = msgspec.json.format(msgspec.json.encode(ledger), indent=1)
         try:
-            self._seen = self._store.write(changes, message=message, expected=self._seen)
+            # A backup that is dropped must not live on in the history of the ref: it may hold a Secret.
+            forget = None in changes.values()
+            self._seen = self._store.write(changes, message=message, expected=self._seen, forget=forget)
         except StateMoved:
             raise LockedError(
                 "somebody else changed the state of this workflow meanwhile", "run it again on what is there now"
@@ -91,7 +108,7 @@ class GitLedger(Generic[S]):
         """Read one backup."""
         path = _backup_path(backup_id)
         if self._seen is not None and path in self._seen.files:
-            return msgspec.json.decode(self._seen.files[path], type=Backup)
+            return _decode(self._seen, path, Backup, self._store.ref)
         known = [name for name in self._seen.files if name.startswith("backups/")] if self._seen else []
         names = ", ".join(sorted(name.split("/")[1].removesuffix(".json") for name in known))
         raise UsageError(f"there is no backup '{backup_id}'", f"backups: {names or 'none'}")
@@ -118,13 +135,13 @@ class GitLock(Generic[S]):
     def acquire(self) -> LockInfo | None:
         """Take the lock, from a dead holder too."""
         there = self._store.read()
-        info = _read(there)
+        info = self._read(there)
         if info is not None and not self._dead(info):
             raise self._refusal(info)
         try:
             self._mine = self._store.write({_LOCK: self._entry()}, message=f"lock: {self._holder}", expected=there)
         except StateMoved:
-            winner = _read(self._store.read())
+            winner = self._read(self._store.read())
             if winner is None:
                 raise LockedError("another sync took the lock at the same moment", "run it again") from None
             raise self._refusal(winner) from None
@@ -137,7 +154,7 @@ class GitLock(Generic[S]):
                 {_LOCK: self._entry()}, message=f"renew: {self._holder}", expected=self._mine
             )
         except StateMoved:
-            winner = _read(self._store.read())
+            winner = self._read(self._store.read())
             raise LockedError(
                 f"the lock was lost to {winner.holder if winner else 'somebody who has released it'}",
                 "this sync took longer than the lock allows; look at what the other one did",
@@ -155,7 +172,7 @@ class GitLock(Generic[S]):
 
     def holder(self) -> LockInfo | None:
         """Who holds it now; a dead holder holds nothing."""
-        info = _read(self._store.read())
+        info = self._read(self._store.read())
         return None if info is None or self._dead(info) else info
 
     def _entry(self) -> bytes:
@@ -178,6 +195,9 @@ class GitLock(Generic[S]):
         here = info.host == socket.gethostname() and info.boot == _boot_id()
         return here and not _alive(info.pid)
 
+    def _read(self, snapshot: S | None) -> LockInfo | None:
+        return _decode(snapshot, _LOCK, LockInfo, self._store.ref) if snapshot else None
+
     def _refusal(self, info: LockInfo) -> LockedError:
         left = max(0, round(info.expires - self._clock()))
         return LockedError(
@@ -185,23 +205,38 @@ class GitLock(Generic[S]):
         )
 
 
-def _read(snapshot: Snapshot | None) -> LockInfo | None:
-    return msgspec.json.decode(snapshot.files[_LOCK], type=LockInfo) if snapshot else None
+def _decode(snapshot: Snapshot, path: str, kind: type[T], ref: str) -> T:
+    """One file of a state. Raises UnreachableError where a hand or a newer version left something else there."""
+    try:
+        return msgspec.json.decode(snapshot.files[path], type=kind)
+    except (KeyError, msgspec.DecodeError) as error:
+        reason = "it is not there" if isinstance(error, KeyError) else str(error)
+        raise UnreachableError(
+            f"the state {ref} cannot be read: {path}: {reason}",
+            f"look at it with git log -p; git push <remote> :{ref} forgets it, and the destination stays as it is",
+        ) from None
 
 
 def _boot_id() -> str:
-    """Tells one boot of one kernel from all others, so that a pid is only ever compared within it."""
+    """Tells one boot of one kernel, and one container on it, from all others: only within it are pids compared."""
     try:
-        return Path("/proc/sys/kernel/random/boot_id").read_text().strip()
+        boot = Path("/proc/sys/kernel/random/boot_id").read_text().strip()
+        return f"{boot} {os.readlink('/proc/self/ns/pid')}"
     except OSError:
         return ""
 
 
 def _alive(pid: int) -> bool:
+    """Whether a process runs. One that ended and that nobody has collected yet does not, though it can be signalled."""
     try:
         os.kill(pid, 0)
     except ProcessLookupError:
         return False
     except PermissionError:
         return True
-    return True
+    try:
+        # The state is the first word behind the name, which is in brackets and may hold anything (proc(5)).
+        state = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0]
+    except (OSError, IndexError):
+        return True
+    return state not in {"Z", "X"}

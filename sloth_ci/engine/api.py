@@ -8,12 +8,15 @@ from datetime import UTC, datetime
 from threading import get_ident
 
 import msgspec
+from msgspec import structs
 
 from sloth_ci.core.errors import Interrupted, SlothError, UsageError
 from sloth_ci.core.events import Level
 from sloth_ci.core.outcome import SyncOutcome
 from sloth_ci.core.plan import Plan
+from sloth_ci.core.secrets import is_secret_name
 from sloth_ci.core.workflow import RepositorySpec, WorkflowSpec, read_table
+from sloth_ci.engine.branching import by_strategy
 from sloth_ci.engine.controller import one_pass
 from sloth_ci.engine.preview import preview
 from sloth_ci.engine.rollback import PREVIOUS, rollback
@@ -24,7 +27,6 @@ from sloth_ci.report.document import plan_document
 
 ALLOWED_ENVIRONMENT = ("CI", "HOME", "USER", "LANG", "TZ", "PWD")
 _ALLOWED_PREFIXES = ("SLOTH_", "GITHUB_", "CI_", "GITLAB_", "RUNNER_")
-_NEVER = ("TOKEN", "SECRET", "PASSWORD", "PASSWD", "KEY", "CREDENTIAL", "JWT")
 
 
 class Api:
@@ -46,7 +48,8 @@ class Api:
 
     def register_repository(self, table: dict[str, object]) -> str:
         """`gitops.register_repository{}`: returns the id."""
-        return self._session.register_repository(read_table(table, RepositorySpec, "gitops.register_repository"))
+        spec = read_table(table, RepositorySpec, "gitops.register_repository")
+        return self._session.register_repository(self._with_login(spec))
 
     def create_workflow(self, table: dict[str, object], what: str) -> str:
         """`gitops.workflow{}` and `gitops.create_workflow{}`: returns the id.
@@ -63,8 +66,9 @@ class Api:
         repository = self._repository(given, credentials, table.get("branch"), what)
         table["repository"] = msgspec.to_builtins(repository)
         if "name" not in table:
-            table["name"] = repository.url.rstrip("/").rsplit("/", 1)[-1].removesuffix(".git") or "default"
-        return self._session.add_workflow(read_table(table, WorkflowSpec, what))
+            table["name"] = self._name_of(repository)
+        workflow, inactive = by_strategy(self._session, read_table(table, WorkflowSpec, what))
+        return self._session.add_workflow(workflow, inactive=inactive)
 
     def _repository(self, given: object, credentials: object, branch: object, what: str) -> RepositorySpec:
         if isinstance(given, dict):
@@ -76,8 +80,32 @@ class Api:
         else:
             table = {"url": given, "branch": branch, "credentials": credentials}
             spec = read_table({k: v for k, v in table.items() if v is not None}, RepositorySpec, what)
+        spec = self._with_login(spec)
         self._session.register_repository(spec)
         return spec
+
+    def _with_login(self, spec: RepositorySpec) -> RepositorySpec:
+        """Read what the credentials only name from the environment, so that no script ever holds it."""
+        credentials = spec.credentials
+        if credentials is None:
+            return spec
+        found: dict[str, str] = {}
+        for field in ("token", "password", "ssh_key"):
+            variable = getattr(credentials, f"{field}_env")
+            if variable is None:
+                continue
+            value = self._session.environ.get(variable)
+            if not value:
+                raise UsageError(
+                    f"credentials of {spec.url}: {variable} is not set", f"set it, or leave {field}_env out"
+                )
+            found[field] = value
+        return structs.replace(spec, credentials=structs.replace(credentials, **found))
+
+    def _name_of(self, spec: RepositorySpec) -> str:
+        """The last part of the URL; for this very checkout, that of its remote."""
+        url = spec.url if spec.url.strip("./") else self._session.repository(spec).display
+        return url.rstrip("/").rsplit("/", 1)[-1].removesuffix(".git") or "default"
 
     def workflow_info(self, workflow_id: str) -> dict[str, object]:
         """The fields of the object that `gitops.workflow` returns."""
@@ -177,9 +205,9 @@ class Api:
     def environment(self, name: str) -> str | None:
         """An environment variable that a script may see. Raises UsageError for one it may not."""
         allowed = name in self._allowed or name.startswith(_ALLOWED_PREFIXES)
-        if not allowed or any(word in name.upper() for word in _NEVER):
+        if not allowed or is_secret_name(name):
             raise UsageError(
                 f"env.get: '{name}' is not allowed",
-                "allow it with --allow-env; names of tokens and passwords never are",
+                "allow it with --allow-env; what is named like a secret never is: use credentials = { token_env = … }",
             )
         return self._session.environ.get(name)

@@ -84,16 +84,21 @@ def carry_out(
     deletes.sort(key=lambda write: rank(write.ref), reverse=True)
     message = f"{place.workflow.name}: {phase} {plan.revision[:10]}\n\nSloth-Plan: {plan.digest}"
     actions = {change.ref: change.type for change in plan.changes}
-    first = [*writes, *deletes] if place.destination.atomic else writes
+    # What is gone from Git stays until the rest is healthy. Where it may be what makes the rest unhealthy, that would be
+    # for ever: so not in a rollback, not where there is no rest, and not what only an interrupted sync put there.
+    at_once = place.destination.atomic or phase == "rolling back" or not writes
+    strays = {item.ref for item in before.items if item.body is None} if before else set()
+    pruned_last = [] if at_once else [write for write in deletes if write.ref not in strays]
+    first = [*writes, *(write for write in deletes if write not in pruned_last)]
     apply(place, policy.retry, first, message, actions, carried.items)
     place.session.checkpoint("applied")
 
     healthy = _check_health(place, about, carried)
     place.session.checkpoint("healthy")
-    if not place.destination.atomic and healthy:
-        place.session.observer.phase("prune", len(deletes))
-        apply(place, policy.retry, deletes, message, actions, carried.items)
-    carried.pruned = healthy or place.destination.atomic
+    if pruned_last and healthy:
+        place.session.observer.phase("prune", len(pruned_last))
+        apply(place, policy.retry, pruned_last, message, actions, carried.items)
+    carried.pruned = healthy or not pruned_last
     place.session.checkpoint("pruned")
     run_hooks(place.session, policy.post_sync_hooks, "post_sync_hooks", about)
     place.session.checkpoint("post hooks")

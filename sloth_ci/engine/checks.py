@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
+import http.client
 import os
 import signal
 import subprocess
 import time
-import urllib.error
-import urllib.request
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any
+from contextlib import suppress
+from threading import Thread
+from typing import IO, Any
 
 from sloth_ci.core.errors import ApplyError, Interrupted, UnhealthyError, UsageError
 from sloth_ci.core.workflow import HealthCheck
@@ -18,8 +19,11 @@ from sloth_ci.engine.session import Session
 _CLIP = 2000
 _HIDDEN = ("TOKEN", "SECRET", "PASSWORD", "PASSWD", "PRIVATE", "CREDENTIAL", "API_KEY", "ACCESS_KEY")
 _ATTEMPT_SECONDS = 30.0
+_LOOK_SECONDS = 0.5
 HOOK_SECONDS = 600.0
 """How long a hook's command may take."""
+
+_GOES_ON = "the next sync goes on from here"
 
 Attempt = Callable[[float], str | None]
 """Tries once, within so many seconds. Returns None where it holds, else why it does not."""
@@ -37,8 +41,10 @@ def run_hooks(session: Session, hooks: Sequence[Any], name: str, about: Mapping[
         what = f"{name}[{index}]"
         session.observer.phase(f"run {what}")
         if callable(hook):
-            if hook(dict(about)) is False:
-                raise ApplyError(f"{what} returned false", "the sync stopped there; see what it logged")
+            verdict, reason = _returned(hook(dict(about)))
+            if verdict is False:
+                said = f": {reason}" if reason else ""
+                raise ApplyError(f"{what} returned false{said}", "the sync stopped there; see what it logged")
         elif isinstance(hook, str | list):
             failure = _command(session, hook, child_environment(session, about), HOOK_SECONDS)
             if failure:
@@ -69,11 +75,12 @@ def wait_healthy(session: Session, check: HealthCheck, about: Mapping[str, str])
                 reasons[name] = reason
         if not waiting:
             return True
-        if time.monotonic() + check.interval > deadline:
+        left = deadline - time.monotonic()
+        if left <= 0:
             told = "; ".join(f"{name}: {reason}" for name, reason in reasons.items())
             raise UnhealthyError(f"not healthy after {check.timeout:g} s: {told}", "see the check's own output")
-        if session.stop.wait(check.interval):
-            raise Interrupted("stopped while waiting for health", "the next sync goes on from here")
+        if session.stop.wait(min(check.interval, left)):
+            raise Interrupted("stopped while waiting for health", _GOES_ON)
 
 
 def _attempts(session: Session, check: HealthCheck, about: Mapping[str, str]) -> dict[str, Attempt]:
@@ -83,7 +90,9 @@ def _attempts(session: Session, check: HealthCheck, about: Mapping[str, str]) ->
         found["command"] = lambda seconds: _command(session, command, environment, seconds)
     if check.http is not None:
         url = check.http
-        found["http"] = lambda seconds: _http(url, seconds)
+        if not url.startswith(("http://", "https://")):
+            raise UsageError(f"health_check.http: not an http or https URL: {url}")
+        found["http"] = lambda seconds: _within(seconds, lambda: _http(url, seconds))
     if check.lua is not None:
         function = check.lua
         if not callable(function):
@@ -105,42 +114,77 @@ def _command(session: Session, command: str | list[str], environment: Mapping[st
             stderr=subprocess.STDOUT,
             start_new_session=True,
         )
-    except OSError as error:
-        return f"cannot run {arguments[0]}: {error.strerror}"
+    except (OSError, ValueError) as error:
+        return f"cannot run {arguments[0]!r}: {getattr(error, 'strerror', error)}"
+    output = _Tail(process)
     deadline = time.monotonic() + seconds
-    output = None
-    while output is None:
-        try:
-            output, _ = process.communicate(timeout=min(1.0, max(0.01, deadline - time.monotonic())))
-        except subprocess.TimeoutExpired:
-            stopped = session.stop.is_set()
-            if stopped or time.monotonic() >= deadline:
-                os.killpg(process.pid, signal.SIGKILL)
-                process.communicate()
-                return "stopped" if stopped else f"no answer after {seconds:g} s"
+    try:
+        while process.poll() is None:
+            if session.stop.is_set():  # no verdict on what is being synced
+                raise Interrupted("stopped while running a command of the workflow", _GOES_ON)
+            if time.monotonic() >= deadline:
+                return f"no answer after {seconds:.3g} s"
+            with suppress(subprocess.TimeoutExpired):
+                process.wait(timeout=min(_LOOK_SECONDS, max(0.01, deadline - time.monotonic())))
+    finally:
+        if process.poll() is None:
+            os.killpg(process.pid, signal.SIGKILL)
+            process.wait()
     if process.returncode == 0:
         return None
-    text = output.decode(errors="replace").strip()
-    return f"exit code {process.returncode}" + (f": {text[-_CLIP:]}" if text else "")
+    text = output.text()
+    return f"exit code {process.returncode}" + (f": {text}" if text else "")
+
+
+class _Tail:
+    """The end of what a command prints: however much it is, and whoever keeps the pipe open when it has ended."""
+
+    def __init__(self, process: subprocess.Popen[bytes]) -> None:
+        self._kept = b""
+        self._reader = Thread(target=self._read, args=(process.stdout,), name="output", daemon=True)
+        self._reader.start()
+
+    def _read(self, pipe: IO[bytes]) -> None:
+        with pipe:
+            while part := os.read(pipe.fileno(), 65536):
+                self._kept = (self._kept + part)[-4 * _CLIP :]
+
+    def text(self) -> str:
+        """Once the command has ended."""
+        self._reader.join(_LOOK_SECONDS)
+        return self._kept.decode(errors="replace").strip()[-_CLIP:]
+
+
+def _within(seconds: float, attempt: Callable[[], str | None]) -> str | None:
+    """A server that sends a byte now and then outlives every timeout of its socket."""
+    answers: list[str | None] = []
+    asking = Thread(target=lambda: answers.append(attempt()), name="health", daemon=True)
+    asking.start()
+    asking.join(seconds + _LOOK_SECONDS)
+    return answers[0] if answers else f"no answer after {seconds:.3g} s"
 
 
 def _http(url: str, seconds: float) -> str | None:
-    if not url.startswith(("http://", "https://")):
-        raise UsageError(f"health_check.http: not an http or https URL: {url}")
-    request = urllib.request.Request(url, headers={"User-Agent": "sloth-ci"})  # noqa: S310 (the scheme is checked)
+    import urllib.error  # 10 ms, with TLS and all
+    import urllib.request
+
+    request = urllib.request.Request(url, headers={"User-Agent": "sloth-ci"})  # noqa: S310 (`_attempts` checked the scheme)
     try:
         with urllib.request.urlopen(request, timeout=seconds):  # noqa: S310
             return None
     except urllib.error.HTTPError as error:
         return f"HTTP {error.code}"
-    except (OSError, ValueError) as error:
+    except (OSError, ValueError, http.client.HTTPException) as error:
         return f"no answer: {getattr(error, 'reason', error)}"
 
 
 def _lua(function: Callable[[dict[str, str]], Any], about: Mapping[str, str]) -> str | None:
-    result = function(dict(about))
-    if isinstance(result, tuple):
-        verdict, reason = result[0], result[1] if len(result) > 1 else None
-    else:
-        verdict, reason = result, None
+    verdict, reason = _returned(function(dict(about)))
     return None if verdict is True else str(reason or "it returned false")
+
+
+def _returned(result: object) -> tuple[object, object]:
+    """The verdict of a function and, where it returned a second value, its reason."""
+    if isinstance(result, tuple):
+        return result[0], result[1]
+    return result, None

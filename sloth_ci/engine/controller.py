@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import heapq
+from dataclasses import replace
 from typing import NamedTuple
 
 from sloth_ci.core.errors import ConflictError, Interrupted, RepositoryError, SlothError, UsageError
 from sloth_ci.core.events import Level
 from sloth_ci.core.outcome import SyncOutcome
+from sloth_ci.core.words import count
 from sloth_ci.core.workflow import WorkflowSpec, did_you_mean
 from sloth_ci.engine.session import Session
 from sloth_ci.engine.sync import sync
@@ -38,6 +40,11 @@ def in_order(session: Session, workflows: list[WorkflowSpec]) -> list[WorkflowSp
     return [workflow for workflow in ordered if workflow in workflows]
 
 
+def auto_synced(session: Session) -> list[WorkflowSpec]:
+    """The workflows that are synced without being asked, on the branch of this run."""
+    return [w for w in session.workflows.values() if w.auto_sync and w.id not in session.inactive]
+
+
 class Turn(NamedTuple):
     """What one workflow's turn came to: an outcome, or the error that kept it from starting."""
 
@@ -48,27 +55,25 @@ class Turn(NamedTuple):
 
 def one_pass(session: Session) -> list[Turn]:
     """Sync each auto-sync workflow once. One that fails does not stop those that do not depend on it."""
-    turns: list[Turn] = []
     broken: set[str] = set()
-    for workflow in in_order(session, [w for w in session.workflows.values() if w.auto_sync]):
-        waits_for = next((name for name in workflow.depends_on if name in broken), None)
-        if waits_for:
-            turn = Turn(workflow, None, ConflictError(f"{workflow.name} is not synced, as {waits_for} failed"))
-        else:
-            turn = _turn(session, workflow)
-        turns.append(turn)
-        if turn.error or (turn.outcome and turn.outcome.status == "failed"):
-            broken |= {workflow.name, workflow.id}
-    return turns
+    return [_turn(session, workflow, broken) for workflow in in_order(session, auto_synced(session))]
 
 
-def _turn(session: Session, workflow: WorkflowSpec) -> Turn:
+def _turn(session: Session, workflow: WorkflowSpec, broken: set[str]) -> Turn:
+    """Sync one workflow, unless one it depends on is `broken`; whether it is broken itself is noted there."""
+    names = {workflow.name, workflow.id}
+    waits_for = next((name for name in workflow.depends_on if name in broken), None)
     try:
-        return Turn(workflow, sync(session, workflow))
-    except Interrupted:
-        raise
+        if waits_for:
+            raise ConflictError(f"{workflow.name} is not synced, as {waits_for} failed")
+        turn = Turn(workflow, sync(replace(session, stop=session.stop.child()), workflow))
     except SlothError as error:
-        return Turn(workflow, None, error)
+        if isinstance(error, Interrupted) and session.stop.is_set():
+            raise
+        turn = Turn(workflow, None, error)
+    failed = turn.error or (turn.outcome and turn.outcome.status == "failed")
+    broken.update(names) if failed else broken.difference_update(names)
+    return turn
 
 
 def loop(session: Session) -> None:
@@ -76,17 +81,18 @@ def loop(session: Session) -> None:
 
     An error ends the turn of that workflow and not the loop: the remote may be back at the next turn.
     """
-    workflows = in_order(session, [w for w in session.workflows.values() if w.auto_sync])
+    workflows = in_order(session, auto_synced(session))
     due = [(session.clock(), index, workflow) for index, workflow in enumerate(workflows)]
     heapq.heapify(due)
-    session.observer.log("info", f"auto-sync of {len(due)} workflows; stop with Ctrl-C or SIGTERM")
+    broken: set[str] = set()
+    session.observer.log("info", f"auto-sync of {count(len(due), 'workflow')}; stop with Ctrl-C or SIGTERM")
     while due and not session.stop.is_set():
         when, index, workflow = due[0]
         if session.stop.wait(max(0.0, when - session.clock())):
             return
         try:
             session.repository(workflow.repository).fetch()
-            turn = _turn(session, workflow)
+            turn = _turn(session, workflow, broken)
         except Interrupted:
             return
         except RepositoryError as error:
@@ -96,4 +102,5 @@ def loop(session: Session) -> None:
         elif turn.outcome and turn.outcome.status != "nothing":
             level: Level = "error" if turn.outcome.status == "failed" else "info"
             session.observer.log(level, f"{workflow.name}: {turn.outcome.message}")
+        session.observer.phase("")  # the turn is over; what comes now is waiting
         heapq.heapreplace(due, (session.clock() + workflow.sync_interval, index, workflow))

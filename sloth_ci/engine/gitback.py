@@ -44,11 +44,13 @@ def revert_in_git(session: Session, workflow: WorkflowSpec, pending: PendingReve
             return GitBack(
                 "none", None, f"{pending.bad[:10]} is not on {pending.branch}, so there is nothing to revert"
             )
+        if repository.is_ancestor(pending.bad, pending.good):
+            came_after = f"{pending.good[:10]} came after {pending.bad[:10]}, so there is nothing to revert"
+            return GitBack("none", None, came_after)
         paths = _inputs(session, workflow, pending.bad)
-        if repository.is_ancestor(pending.good, pending.bad):
-            commits = [commit.sha for commit in repository.commits(pending.good, pending.bad, paths)]
-        else:
-            commits = [pending.bad]
+        # After a force-push the good revision is not below the bad one: no revert of commits leads to it.
+        base = repository.merge_base(pending.good, pending.bad)
+        commits = [commit.sha for commit in repository.commits(base, pending.bad, paths)]
         if not commits:
             return GitBack("none", None, "no commit in between touches what is deployed")
         result = revert(
@@ -58,6 +60,7 @@ def revert_in_git(session: Session, workflow: WorkflowSpec, pending: PendingReve
             restore_from=pending.good,
             paths=paths,
             message=_message(workflow, pending, commits),
+            restore=base != pending.good,
             trailers={"Sloth-Environment": workflow.environment or "default", "Sloth-Plan": pending.digest},
         )
     except UsageError as error:  # a force-push took the commits away: there is nothing left that could be reverted

@@ -45,12 +45,12 @@ class _Surroundings:
         spec = self._workflow.repository
         if repository is not None and repository != spec.url:
             spec = _repository_spec(self._session, repository, spec)
-        elif branch == self._session.branch_of(self._workflow):
+        opened, own = self._session.repository(spec), self._session.repository(self._workflow.repository)
+        if opened.display == own.display and branch == self._session.branch_of(self._workflow):
             raise UsageError(
                 f"destination: branch '{branch}' is the branch that the workflow reads",
                 "render to another branch, or name another repository",
             )
-        opened = self._session.repository(spec)
         return StateRef(
             opened, f"refs/heads/{branch}"
         ), opened.display if spec.url != self._workflow.repository.url else ""

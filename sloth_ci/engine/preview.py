@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
+from msgspec import structs
+
 from sloth_ci.core.errors import RenderError
 from sloth_ci.core.ledger import Ledger
 from sloth_ci.core.objects import Manifest, Ref
@@ -54,7 +56,16 @@ class Planned(NamedTuple):
 def preview(session: Session, workflow: WorkflowSpec, *, head: str | None = None) -> Plan:
     """What a sync would change at the destination. Takes no lock and writes nothing."""
     place = open_place(session, workflow)
-    return plan_for(place, place.ledger.load(), head_of(session, workflow, head)).plan
+    revision = head_of(session, workflow, head)
+    repository = session.repository(workflow.repository)
+    if (
+        head is None
+        and repository.work_tree is not None
+        and not repository.is_ancestor(repository.resolve("HEAD"), revision)
+    ):
+        branch = session.branch_of(workflow)
+        session.observer.log("info", f"HEAD has commits that are not on {branch} yet; --head HEAD previews them")
+    return plan_for(place, place.ledger.load(), revision).plan
 
 
 def plan_for(
@@ -70,6 +81,10 @@ def plan_for(
     live = live_state(place, ledger)
     load_changed(desired.manifests, live.objects)
     plan = make_plan(place.workflow, desired, live, place.session.fingerprint, prune_limit=prune_limit)
+    held = ledger.holds(plan.digest.partition(".")[0])
+    if held is not None and plan.changes:
+        told = f"{held.revision[:10]} wanted just this and was rolled back, so it is held: {held.reason}"
+        plan = structs.replace(plan, warnings=(*plan.warnings, told))
     return Planned(plan, {manifest.ref: manifest for manifest in desired.manifests}, live.objects)
 
 

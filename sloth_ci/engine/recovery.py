@@ -64,7 +64,7 @@ def put_back(
     place: Place, ledger: Ledger, journal: Journal, *, backup: Backup | None = None
 ) -> tuple[tuple[ItemOutcome, ...], Ledger]:
     """Put the backup back and write down why: a sync that failed, or a rollback to that backup."""
-    backup = backup or place.ledger.backup(journal.backup)
+    backup = backup or backup_since(place, ledger, journal.backup)
     items = restore(place, backup)
     record = Record(
         id=journal.id,
@@ -82,6 +82,19 @@ def put_back(
     )
     ledger = replace(ledger.with_record(record), inventory=backup.inventory)
     return items, durable.save(place, ledger, f"put back {backup.id}: {journal.reason}")
+
+
+def backup_since(place: Place, ledger: Ledger, backup_id: str) -> Backup:
+    """A backup, and beside it what later syncs touched and it does not hold: together, the state at its time.
+
+    Raises UsageError for an unknown id.
+    """
+    backup = place.ledger.backup(backup_id)
+    items = {item.ref: item for item in backup.items}
+    for later in ledger.backups[ledger.backups.index(backup_id) + 1 :]:
+        for item in place.ledger.backup(later).items:
+            items.setdefault(item.ref, item)
+    return replace(backup, items=tuple(items[ref] for ref in sorted(items)))
 
 
 def _finish_rollback(place: Place, ledger: Ledger, journal: Journal) -> Ledger:

@@ -8,17 +8,18 @@ from typing import NamedTuple
 
 from msgspec.structs import replace
 
-from sloth_ci.core.errors import ConflictError, Interrupted, SlothError, UsageError
+from sloth_ci.core.errors import ConflictError, Interrupted, LockedError, RenderError, SlothError, UsageError
 from sloth_ci.core.ledger import Backup, Held, Journal, Ledger, PendingRevert, Record
 from sloth_ci.core.outcome import Health, ItemOutcome, RollbackOutcome
 from sloth_ci.core.plan import Plan
+from sloth_ci.core.words import count
 from sloth_ci.core.workflow import WorkflowSpec
 from sloth_ci.engine import durable
 from sloth_ci.engine.carry import Carried, backup_of, new_id
 from sloth_ci.engine.gitback import GitBack
 from sloth_ci.engine.place import Place, locked, open_place
 from sloth_ci.engine.preview import plan_for
-from sloth_ci.engine.recovery import make_revert, mend, put_back, roll_to
+from sloth_ci.engine.recovery import backup_since, make_revert, mend, put_back, roll_to
 from sloth_ci.engine.session import Session
 
 PREVIOUS = "previous"
@@ -42,31 +43,24 @@ def rollback(session: Session, workflow: WorkflowSpec, *, reason: str, to: str =
     the last success at that time), or the id of a backup. What is left is held: it is not synced again until the tree
     differs. A second call finds nothing to do.
 
-    Raises UsageError for a target that there is not, LockedError, UnreachableError, RepositoryError, RenderError.
+    Raises UsageError for a target that there is not, LockedError, ConflictError, UnreachableError, RepositoryError,
+    RenderError.
     """
     place = open_place(session, workflow)
     started = session.clock()
+    if session.rehearsal:
+        return _rehearse(place, to)
     with locked(place):
         mended = mend(place, durable.load(place))
         ledger = mended.ledger
         target = find_target(session, workflow, ledger, to)
-        outcome = RollbackOutcome(
-            workflow_id=workflow.id,
-            name=workflow.name,
-            environment=workflow.environment,
-            destination=place.destination.label,
-            target=target.shown,
-            status="nothing",
-            message=target.done or "",
-        )
+        outcome = _outcome(place, target)
         if target.done:
             return outcome
-        if session.rehearsal:
-            return _rehearse(place, ledger, target, outcome)
         try:
             items, health, ledger = _go(place, ledger, target, reason, started, mended.unfinished)
-        except Interrupted:
-            raise
+        except (Interrupted, LockedError, ConflictError, RenderError):
+            raise  # stopped, or not begun
         except SlothError as error:
             return replace(outcome, status="failed", message=error.message, duration_seconds=session.clock() - started)
         git = GitBack("none", None, "")
@@ -86,6 +80,19 @@ def rollback(session: Session, workflow: WorkflowSpec, *, reason: str, to: str =
         )
 
 
+def _outcome(place: Place, target: Target) -> RollbackOutcome:
+    """As it is when there is nothing to do."""
+    return RollbackOutcome(
+        workflow_id=place.workflow.id,
+        name=place.workflow.name,
+        environment=place.workflow.environment,
+        destination=place.destination.label,
+        target=target.shown,
+        status="nothing",
+        message=target.done or "",
+    )
+
+
 def find_target(session: Session, workflow: WorkflowSpec, ledger: Ledger, to: str) -> Target:
     """What `to` means for this workflow. Raises UsageError where it means nothing, with what there is."""
     last, good = ledger.last(), ledger.last_good()
@@ -94,6 +101,8 @@ def find_target(session: Session, workflow: WorkflowSpec, ledger: Ledger, to: st
     if good is None:
         raise UsageError(f"{workflow.name} was never synced, so there is nothing to go back to")
     if to == PREVIOUS:
+        if ledger.journal is not None:  # a sync that was interrupted: what there is, is a mix
+            return Target(good.revision[:10], good.revision)
         if last is not None and last.rolled_back:
             return Target(good.revision[:10], None, done=f"{last.revision[:10]} is rolled back already")
         if last is not None and last.action == "rollback" and last.status == "succeeded":
@@ -136,14 +145,20 @@ def _moment(text: str) -> float | None:
     return (moment if moment.tzinfo else moment.replace(tzinfo=UTC)).timestamp()
 
 
-def _rehearse(place: Place, ledger: Ledger, target: Target, outcome: RollbackOutcome) -> RollbackOutcome:
+def _rehearse(place: Place, to: str) -> RollbackOutcome:
+    """What a rollback would do. Takes no lock, and mends nothing."""
+    ledger = place.ledger.load()
+    target = find_target(place.session, place.workflow, ledger, to)
+    if target.done:
+        return replace(_outcome(place, target), dry_run=True)
     if target.revision is None:
         raise UsageError("a backup cannot be rehearsed", "rehearse the commit that it was taken at")
     plan = plan_for(place, ledger, target.revision, prune_limit=1.0).plan
+    _refuse(plan)
     return replace(
-        outcome,
+        _outcome(place, target),
         status="succeeded",
-        message=f"a rollback would make {len(plan.changes)} changes",
+        message=f"a rollback would make {count(len(plan.changes), 'change')}",
         items=tuple(ItemOutcome(change.ref, change.type, "skipped", "rehearsal") for change in plan.changes),
         dry_run=True,
     )
@@ -180,8 +195,9 @@ def _intend(
     session: Session, workflow: WorkflowSpec, ledger: Ledger, good: str | None, reason: str, digest: str
 ) -> Ledger:
     """Hold what is left behind, and note the revert that Git is owed; saved with the journal, before the first change."""
-    bad = ledger.deployed()
-    if bad is None or bad.revision == good:
+    bad = ledger.journal or ledger.deployed()
+    wanted = digest.partition(".")[0]
+    if bad is None or bad.revision == good or bad.digest.partition(".")[0] == wanted:
         return ledger
     held = Held(revision=bad.revision, intent=bad.digest.partition(".")[0], reason=reason)
     pending = None
@@ -189,7 +205,6 @@ def _intend(
         pending = PendingRevert(
             branch=session.branch_of(workflow), bad=bad.revision, good=good, reason=reason, digest=digest
         )
-    wanted = digest.partition(".")[0]
     kept = (h for h in ledger.held if h.intent not in {held.intent, wanted})
     return replace(ledger, held=(*kept, held), pending_revert=pending)
 
@@ -197,7 +212,7 @@ def _intend(
 def _from_backup(
     place: Place, ledger: Ledger, target: Target, reason: str, started: float
 ) -> tuple[tuple[ItemOutcome, ...], Ledger]:
-    backup = place.ledger.backup(target.backup or "")
+    backup = backup_since(place, ledger, target.backup or "")
     revision = backup.revision or ""
     digest = next((r.digest for r in reversed(ledger.history) if r.revision == revision), "")
     ledger = _intend(place.session, place.workflow, ledger, backup.revision, reason, digest)

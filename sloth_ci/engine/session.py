@@ -72,6 +72,8 @@ class Session:
     """Called between the steps of a sync, with the step that was just done; tests end the process here."""
     repositories: dict[str, RepositorySpec] = field(default_factory=dict)
     workflows: dict[str, WorkflowSpec] = field(default_factory=dict)
+    inactive: dict[str, str] = field(default_factory=dict)
+    """Workflows that the branch of this run does not deploy, by id, with the reason."""
     auto_sync_started: bool = False
     _opened: dict[RepositorySpec, Repository] = field(default_factory=dict)
     _opening: Lock = field(default_factory=Lock)
@@ -83,7 +85,7 @@ class Session:
             raise UsageError(f"repository {spec.url} is registered twice with different settings", "register it once")
         return spec.id
 
-    def add_workflow(self, spec: WorkflowSpec) -> str:
+    def add_workflow(self, spec: WorkflowSpec, *, inactive: str | None = None) -> str:
         """Returns its id. Raises UsageError for a second one of the same repository, path, environment and name."""
         if spec.id in self.workflows:
             raise UsageError(
@@ -91,6 +93,8 @@ class Session:
                 "give one of them another name",
             )
         self.workflows[spec.id] = spec
+        if inactive is not None:
+            self.inactive[spec.id] = inactive
         return spec.id
 
     def workflow(self, workflow_id: str) -> WorkflowSpec:

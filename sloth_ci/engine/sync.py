@@ -24,6 +24,7 @@ from sloth_ci.core.objects import Ref
 from sloth_ci.core.outcome import ItemOutcome, OutcomeStatus, SyncOutcome
 from sloth_ci.core.plan import Plan
 from sloth_ci.core.stale import explain, which_half
+from sloth_ci.core.words import count
 from sloth_ci.core.workflow import WorkflowSpec
 from sloth_ci.engine import durable
 from sloth_ci.engine.carry import Carried, carry_out, new_id
@@ -51,6 +52,10 @@ def sync(
     ApprovalError, LockedError, RolledBackError for a held revision, RenderError, RepositoryError, UnreachableError;
     Interrupted where a person stopped it.
     """
+    if workflow.id in session.inactive:
+        raise ConflictError(
+            f"{workflow.name} is not deployed: {session.inactive[workflow.id]}", "run it on another branch"
+        )
     if session.rehearsal:
         return _rehearse(session, workflow, head)
     if workflow.approval_required and approved is None:
@@ -74,7 +79,7 @@ def _rehearse(session: Session, workflow: WorkflowSpec, head: str | None) -> Syn
         raise _conflict(plan)
     return replace(
         _outcome(workflow, plan, new_id("rehearsal"), "succeeded" if plan.changes else "nothing"),
-        message=f"a sync would make {len(plan.changes)} changes",
+        message=f"a sync would make {count(len(plan.changes), 'change')}",
         items=tuple(ItemOutcome(change.ref, change.type, "skipped", "rehearsal") for change in plan.changes),
         dry_run=True,
     )
@@ -107,14 +112,16 @@ def _ask(session: Session, workflow: WorkflowSpec, head: str | None) -> Plan:
 def _conflict(plan: Plan) -> ConflictError:
     told = "\n".join(f"  {c.type} {c.resource}: {c.description}" for c in plan.conflicts)
     ways = "; or ".join(dict.fromkeys(way for c in plan.conflicts for way in c.suggestions))
-    return ConflictError(f"{plan.name} has {len(plan.conflicts)} conflicts, nothing is applied:\n{told}", ways)
+    return ConflictError(f"{plan.name} has {count(len(plan.conflicts), 'conflict')}, nothing is applied:\n{told}", ways)
 
 
 def _refuse(plan: Plan, ledger: Ledger, approved: Plan | str | None, *, release_hold: bool) -> None:
     if plan.conflicts:
         raise _conflict(plan)
+    if not plan.changes:
+        return
     held = ledger.holds(plan.digest.partition(".")[0])
-    if held is not None and not release_hold and plan.changes:
+    if held is not None and not release_hold:
         raise RolledBackError(
             f"{plan.revision[:10]} renders what {held.revision[:10]} did, which was rolled back: {held.reason}",
             "change the manifests; or try the same again on purpose with sync --release-hold",
@@ -168,6 +175,8 @@ def _carry(place: Place, planned: Planned, mended: Mended, started: float) -> Sy
     except (Interrupted, LockedError):
         raise  # the journal tells the next run; where the lock is lost, the destination is somebody else's now
     except SlothError as error:
+        if carried.ledger.journal is None:
+            raise  # not even the backup could be kept, so nothing was begun
         return _fail(place, planned, carried, mended, error, started)
     inventory = _kept(planned, ledger) if carried.pruned else carried.ledger.inventory
     intent = plan.digest.partition(".")[0]

@@ -133,6 +133,13 @@ class Repository:
             raise GitError(f"{self.display} is empty: it has no branch", "push a first commit", reason="ref_not_found")
         raise UsageError(f"{self.display} has no default branch", "say which `branch` to follow")
 
+    def head_branch(self) -> str | None:
+        """The branch that the checkout is on; None with a detached HEAD, and for a clone in the cache."""
+        if self.work_tree is None:
+            return None
+        done = git.call(["symbolic-ref", "--quiet", "--short", "HEAD"], git_dir=self.git_dir, env=self.env)
+        return done.out.decode("utf-8", "surrogateescape").strip() or None
+
     def fetch(self, *branches: str) -> None:
         """Ask the remote anew, and bring these branches (all of them where none is named)."""
         self.fetcher.refresh()

@@ -47,11 +47,12 @@ def revert(
     paths: Sequence[str],
     message: str,
     trailers: Mapping[str, str],
+    restore: bool = False,
 ) -> Revert:
     """Undo commits (ids, the newest first) in one commit on the remote's tip of `branch`.
 
-    A merge is undone against its first parent. Where a commit cannot be undone without a conflict, `paths` get the
-    content they have at `restore_from` instead, and nothing else changes. A call that was made before is recognised by
+    A merge is undone against its first parent. Where a commit cannot be undone without a conflict, or with `restore`,
+    `paths` get the content they have at `restore_from` instead, and nothing else changes. A call that was made before is recognised by
     its trailers. Raises RepositoryError where the push fails for any reason but a refusal or an absent remote.
     """
     if not commits:
@@ -60,7 +61,7 @@ def revert(
         for _ in range(_TRIES):
             repository.fetch(branch)
             attempt = _Attempt(repository, branch, commits, message, trailers)
-            result = attempt.settled() or attempt.push(*attempt.build(restore_from, paths))
+            result = attempt.settled() or attempt.push(*attempt.build(restore_from, paths, restore=restore))
             if result is not None:
                 return result
     except GitError as error:
@@ -106,10 +107,10 @@ class _Attempt:
             return Revert("branch", waiting, self._fallback, "revert", text)
         return None
 
-    def build(self, restore_from: str, paths: Sequence[str]) -> tuple[str | None, Method]:
+    def build(self, restore_from: str, paths: Sequence[str], *, restore: bool) -> tuple[str | None, Method]:
         """The commit on top of the tip, or None where it would change nothing, and how it was made."""
         method: Method = "revert"
-        tree = self._undone()
+        tree = None if restore else self._undone()
         if tree is None:
             method = "restore"
             changes = self._restored(restore_from, paths)
@@ -140,10 +141,18 @@ class _Attempt:
             return Revert("branch", commit, self._fallback, method, text)
         finally:
             self._repository.fetcher.refresh()
-        how = "reverted" if method == "revert" else "undone by restoring the files (its revert has conflicts)"
+        how = "reverted" if method == "revert" else "undone by restoring the files (a plain revert is not possible)"
         return Revert(
-            "pushed", commit, self._branch, method, f"{self._short} is {how} on {self._branch} by {commit[:10]}"
+            "pushed",
+            commit,
+            self._branch,
+            method,
+            f"{self._short} {self._verb} {how} on {self._branch} by {commit[:10]}",
         )
+
+    @property
+    def _verb(self) -> str:
+        return "is" if len(self._commits) == 1 else "are"
 
     @property
     def _short(self) -> str:

@@ -11,7 +11,7 @@ from collections.abc import Iterator, Mapping
 
 from sloth_ci.core.errors import StateMoved, UsageError
 from sloth_ci.repo import git
-from sloth_ci.repo.commits import NewFile, make_commit
+from sloth_ci.repo.commits import Existing, NewFile, make_commit
 from sloth_ci.repo.errors import GitError
 from sloth_ci.repo.fetching import FETCHED, STATE
 from sloth_ci.repo.repository import Repository
@@ -102,14 +102,20 @@ class StateRef:
         info = self._repository.objects.info([f"{self._local}^{{commit}}"])[0]
         return State(self._repository, info.id) if info else None
 
-    def write(self, changes: Mapping[str, bytes | None], *, message: str, expected: State | None) -> State:
+    def write(
+        self, changes: Mapping[str, bytes | None], *, message: str, expected: State | None, forget: bool = False
+    ) -> State:
         """Add, replace and (None) delete files on top of `expected`; None means that there must be no state yet.
 
-        Raises StateMoved where another writer was first, RepositoryError where the remote refuses or is away.
+        `forget` makes a commit without a parent, so that what was deleted is in no history either. Raises
+        StateMoved where another writer was first, RepositoryError where the remote refuses or is away.
         """
         parent = expected.commit if expected else None
         files = {path: None if data is None else NewFile(data) for path, data in changes.items()}
         commit = make_commit(self._repository, parent, files, message)
+        if forget:
+            tree = self._repository.tree(commit).object_id
+            commit = make_commit(self._repository, None, {"": Existing(tree)}, message)
         self._swap(commit, parent)
         return State(self._repository, commit)
 

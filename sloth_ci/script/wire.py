@@ -15,7 +15,7 @@ LUA_INTEGERS = range(-(2**63), 2**63)
 class LuaFunction:
     """A function of the script. Call it from any thread; it runs when Lua is free.
 
-    Returns the first value that the function returns. Raises `ScriptError` when it fails.
+    Returns what the function returns: nothing, one value, or a tuple of several. Raises `ScriptError` when it fails.
     """
 
     __slots__ = ("_invoke", "number")
@@ -26,6 +26,8 @@ class LuaFunction:
 
     def __call__(self, *arguments: object) -> object:
         values = self._invoke(self, arguments)
+        if len(values) > 1:
+            return tuple(values)
         return values[0] if values else None
 
     def __eq__(self, other: object) -> bool:

@@ -119,7 +119,7 @@ def test_an_empty_revision_does_not_delete_everything(world: World, sloth: Run) 
     world.push("empty", {"k8s/README": "nothing here"}, delete=("k8s/web.yaml",))
     done = sloth("sync")
     assert done.returncode == 4
-    assert "all 1 objects would be deleted" in done.stderr
+    assert "1 object, all there are, would be deleted" in done.stderr
     assert world.live() == before
 
 

@@ -210,3 +210,26 @@ def test_every_command_has_help_with_an_example(sloth: Run, command: str) -> Non
     text = sloth(command, "--help").stdout
     assert "Example:" in text
     assert f"sloth-ci {command}" in text
+
+
+def test_commits_that_are_not_pushed_are_pointed_at(world: World, sloth: Run) -> None:
+    lua(world)
+    sloth("sync")
+    world.checkout.commit("local", {"k8s/c.yaml": "{apiVersion: v1, kind: ConfigMap, metadata: {name: c}}"})
+    done = sloth("preview")
+    assert "HEAD has commits that are not on main yet; --head HEAD previews them" in done.stderr
+    assert "1 created" in sloth("preview", "--head", "HEAD").stdout
+
+
+def test_a_previewed_conflict_is_an_exit_code_of_run(world: World, sloth: Run) -> None:
+    lua(world)
+    world.push("twice", {"k8s/again.yaml": deployment(image="other")})
+    done = sloth("run")
+    assert done.returncode == 4
+    assert "declared in k8s/again.yaml:1" in done.stdout
+
+
+def test_a_lua_check_says_why(world: World, sloth: Run) -> None:
+    check = 'function() return nil, "the queue is full" end'
+    lua(world, f'sync_policy = {{ health_check = {{ lua = {check}, timeout = "20ms", interval = "10ms" }} }}')
+    assert "lua: the queue is full" in sloth("sync").stdout

@@ -94,7 +94,7 @@ def test_without_auto_prune_the_rest_stays_and_is_counted() -> None:
     workflow = msgspec.structs.replace(WORKFLOW, sync_policy=SyncPolicy(auto_prune=False))
     result = plan([deployment()], [deployment(), body("ConfigMap", "old")], workflow=workflow)
     assert not result.changes
-    assert result.warnings == ("1 objects are no longer in Git and stay, as auto_prune is off",)
+    assert result.warnings == ("1 object no longer in Git left in place, as auto_prune is off",)
 
 
 def test_an_empty_revision_is_a_conflict_unless_it_is_meant() -> None:

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import os
+import subprocess
 from pathlib import Path
 
 import pytest
 
 from sloth_ci.core.errors import ApprovalError, ConflictError, LockedError, RolledBackError, UnreachableError
+from sloth_ci.core.ledger import BACKUP_LIMIT
 from sloth_ci.engine.place import locked, open_place
-from support.bodies import deployment
+from support.bodies import body, deployment
 from support.world import World, configmap, failing_check
 
 WEB = "shop/deployment.apps-web.yaml"
@@ -59,7 +62,7 @@ def test_another_plan_than_the_approved_one_is_refused_and_told(world: World) ->
     plan = world.preview(workflow)
     world.push("b", {"k8s/c.yaml": configmap("c")})
     before = world.live()
-    with pytest.raises(ApprovalError, match="approved 1 changes, now 2: new is create ConfigMap/shop/c"):
+    with pytest.raises(ApprovalError, match="approved 1 change, now 2: new is create ConfigMap/shop/c"):
         world.sync(workflow, approved=plan)
     with pytest.raises(ApprovalError, match="the revision renders something else"):
         world.sync(workflow, approved=plan.digest)
@@ -271,3 +274,53 @@ def test_state_is_kept_in_git_refs_and_nowhere_else(world: World, tmp_path: Path
     assert len(refs) == 1
     assert world.workflow().id in refs[0]
     assert sorted(p.name for p in world.root.iterdir()) == [".git", ".gitignore", "k8s", "live"]
+
+
+def test_an_ended_holder_that_nobody_collected_holds_nothing(world: World) -> None:
+    victim = subprocess.Popen(["true"])
+    os.waitid(os.P_PID, victim.pid, os.WEXITED | os.WNOWAIT)  # it is a zombie now, until `wait` below
+    place = open_place(world.session(), world.workflow())
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(os, "getpid", lambda: victim.pid)
+        place.lock.acquire()
+    assert world.sync(world.workflow()).status == "succeeded"
+    victim.wait()
+
+
+def test_a_dropped_backup_is_in_no_history_of_the_state(world: World) -> None:
+    workflow = world.workflow()
+    taken = []
+    for number in range(BACKUP_LIMIT + 3):
+        world.push(f"{number}", {"k8s/web.yaml": deployment(image=f"web:{number}")})
+        taken.append(str(world.sync(workflow).backup))
+    ref = next(r for r in world.checkout.git("ls-remote", str(world.origin)).split() if workflow.id in r)
+    listed = world.checkout.git("-C", str(world.origin), "log", "--format=", "--name-only", ref)
+    assert taken[0] not in listed
+    assert listed.count("backups/") <= 2 * BACKUP_LIMIT
+    assert len(open_place(world.session(), workflow).ledger.load().backups) == BACKUP_LIMIT
+
+
+def test_a_preview_says_that_a_revision_is_held(world: World) -> None:
+    workflow = world.workflow(sync_policy=failing_check(world))
+    world.sync(workflow)
+    files = {"k8s/web.yaml": deployment(image="broken")}
+    world.push("bad", files)
+    world.sync(workflow)
+    world.pull()
+    world.push("again", files)
+    assert "was rolled back, so it is held" in world.preview(workflow).warnings[0]
+
+
+def test_a_health_check_gets_its_whole_time(world: World) -> None:
+    answers = iter([False, False, True])
+    policy = {"health_check": {"lua": lambda _about: next(answers), "timeout": "200ms", "interval": "150ms"}}
+    assert world.sync(world.workflow(sync_policy=policy)).health == "healthy", (
+        "the last try is at the end, not before it"
+    )
+
+
+def test_a_secret_is_for_its_owner_alone(world: World) -> None:
+    world.push("s", {"k8s/s.yaml": body("Secret", "s", stringData={"a": "b"})})
+    world.sync(world.workflow())
+    modes = {p.name: oct(p.stat().st_mode & 0o777) for p in (world.root / "live" / "shop").iterdir()}
+    assert modes == {"secret-s.yaml": "0o600", "deployment.apps-web.yaml": "0o644"}

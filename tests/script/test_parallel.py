@@ -302,10 +302,12 @@ def test_an_interrupt_stops_all_tasks(tmp_path: Path) -> None:
     code = f"""
 import sys
 sys.path[:0] = {sys.path!r}
+import signal
 from pathlib import Path
 from sloth_ci.script.limits import Limits
 from sloth_ci.script.run import load
 from support.luahost import MemoryHost
+signal.signal(signal.SIGINT, signal.default_int_handler)  # a job in the background inherits that it is ignored
 class Host(MemoryHost):
     def log(self, level, message):
         print(message, flush=True)
@@ -332,10 +334,12 @@ def test_an_interrupt_stops_lua(tmp_path: Path) -> None:
     code = f"""
 import sys
 sys.path[:0] = {sys.path!r}
+import signal
 from pathlib import Path
 from sloth_ci.script.limits import Limits
 from sloth_ci.script.run import load
 from support.luahost import MemoryHost
+signal.signal(signal.SIGINT, signal.default_int_handler)  # a job in the background inherits that it is ignored
 class Host(MemoryHost):
     def log(self, level, message):
         print(message, flush=True)

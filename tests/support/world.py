@@ -71,7 +71,9 @@ class World:
         self.listener = Listener()
         self.person = Person()
 
-    def push(self, message: str, files: Mapping[str, str | bytes | dict[str, Any]], delete: tuple[str, ...] = ()) -> str:
+    def push(
+        self, message: str, files: Mapping[str, str | bytes | dict[str, Any]], delete: tuple[str, ...] = ()
+    ) -> str:
         """Commit in the checkout and push; objects are written as YAML. Returns the sha."""
         content = {name: dump(text) if isinstance(text, dict) else text for name, text in files.items()}
         sha = self.checkout.commit(message, content, delete)
@@ -123,7 +125,9 @@ class World:
     def preview(self, workflow: WorkflowSpec, **more: Any) -> Plan:
         return preview(self.session(), workflow, **more)
 
-    def rollback(self, workflow: WorkflowSpec, to: str = "previous", reason: str = "because", **more: Any) -> RollbackOutcome:
+    def rollback(
+        self, workflow: WorkflowSpec, to: str = "previous", reason: str = "because", **more: Any
+    ) -> RollbackOutcome:
         return rollback(self.session(**more), workflow, to=to, reason=reason)
 
     def status(self, workflow: WorkflowSpec) -> dict[str, Any]:
