@@ -19,6 +19,6 @@ def rows(folder: Path) -> list[dict[str, Any]]:
             "startup",
             ("sloth-ci --help", lambda: timed([SLOTH, "--help"], cwd=folder, env=env)),
             ("kubectl --help", lambda: timed([kubectl, "--help"], cwd=folder, env=env)),
-            note="a whole process, modules compiled",
+            note="the help, as a whole process",
         )
     ]

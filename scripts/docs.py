@@ -3,7 +3,7 @@
     python scripts/docs.py             write them
     python scripts/docs.py --check     exit with 1 if one is not current
 
-docs/cli.md comes from the command line's own help. In docs/lua.md, what stands between `<!-- keys: NAME -->` and
+docs/cli.md comes from the command line's own help, the figures in README.md from bench/results.json. In docs/lua.md, what stands between `<!-- keys: NAME -->` and
 `<!-- /keys -->` comes from the struct of that name in core/workflow.py and the docstrings of its fields.
 """
 
@@ -111,7 +111,25 @@ def _default(field: Any) -> str:
     return "`{}`" if value in ([], {}) else f"`{json.dumps(value)}`"
 
 
-DOCUMENTS: Final = {"docs/cli.md": cli_reference, "docs/lua.md": lua_reference}
+_FIGURES: Final = re.compile(r"(<!-- figures -->\n).*?(<!-- /figures -->)", re.DOTALL)
+
+
+def readme() -> str:
+    """README.md as it is, with its table of figures made anew."""
+    rows = json.loads((ROOT / "bench/results.json").read_text(encoding="utf-8"))
+    lines = ["| what | sloth-ci | the rival | runs |", "|---|--:|--:|--:|"]
+    lines += [
+        f"| `{row['name']}`: {row['note']} "
+        f"| {row['ours_value']:g} {row['unit']} | {row['rival_value']:g} {row['unit']} ({row['rival']}) | {row['runs']} |"
+        for row in rows
+    ]
+    table = "\n".join(lines)
+    return _FIGURES.sub(
+        lambda found: f"{found[1]}{table}\n{found[2]}", (ROOT / "README.md").read_text(encoding="utf-8")
+    )
+
+
+DOCUMENTS: Final = {"README.md": readme, "docs/cli.md": cli_reference, "docs/lua.md": lua_reference}
 
 
 def main(arguments: list[str]) -> int:

@@ -3,21 +3,17 @@
 from __future__ import annotations
 
 import http.client
-import os
-import signal
-import subprocess
 import time
 from collections.abc import Callable, Mapping, Sequence
-from contextlib import suppress
 from threading import Thread
-from typing import IO, Any
+from typing import Any
 
 from sloth_ci.core.errors import ApplyError, Interrupted, UnhealthyError, UsageError
 from sloth_ci.core.workflow import HealthCheck
+from sloth_ci.engine.process import clean_environment, run_command
 from sloth_ci.engine.session import Session
 
 _CLIP = 2000
-_HIDDEN = ("TOKEN", "SECRET", "PASSWORD", "PASSWD", "PRIVATE", "CREDENTIAL", "API_KEY", "ACCESS_KEY")
 _ATTEMPT_SECONDS = 30.0
 _LOOK_SECONDS = 0.5
 HOOK_SECONDS = 600.0
@@ -27,12 +23,6 @@ _GOES_ON = "the next sync goes on from here"
 
 Attempt = Callable[[float], str | None]
 """Tries once, within so many seconds. Returns None where it holds, else why it does not."""
-
-
-def child_environment(session: Session, extra: Mapping[str, str]) -> dict[str, str]:
-    """The environment of a command of the workflow: without whatever looks like a secret, and with what it is about."""
-    kept = {k: v for k, v in session.environ.items() if not any(word in k.upper() for word in _HIDDEN)}
-    return {**kept, **extra}
 
 
 def run_hooks(session: Session, hooks: Sequence[Any], name: str, about: Mapping[str, str]) -> None:
@@ -46,7 +36,7 @@ def run_hooks(session: Session, hooks: Sequence[Any], name: str, about: Mapping[
                 said = f": {reason}" if reason else ""
                 raise ApplyError(f"{what} returned false{said}", "the sync stopped there; see what it logged")
         elif isinstance(hook, str | list):
-            failure = _command(session, hook, child_environment(session, about), HOOK_SECONDS)
+            failure = _command(session, hook, {**clean_environment(session.environ), **about}, HOOK_SECONDS)
             if failure:
                 raise ApplyError(f"{what} failed: {failure}", "the sync stopped there")
         else:
@@ -86,7 +76,7 @@ def wait_healthy(session: Session, check: HealthCheck, about: Mapping[str, str])
 def _attempts(session: Session, check: HealthCheck, about: Mapping[str, str]) -> dict[str, Attempt]:
     found: dict[str, Attempt] = {}
     if check.command is not None:
-        command, environment = check.command, child_environment(session, about)
+        command, environment = check.command, {**clean_environment(session.environ), **about}
         found["command"] = lambda seconds: _command(session, command, environment, seconds)
     if check.http is not None:
         url = check.http
@@ -102,57 +92,25 @@ def _attempts(session: Session, check: HealthCheck, about: Mapping[str, str]) ->
 
 
 def _command(session: Session, command: str | list[str], environment: Mapping[str, str], seconds: float) -> str | None:
-    """Run a command in a process group of its own, so that nothing of it is left behind when it takes too long."""
-    arguments = ["sh", "-c", command] if isinstance(command, str) else list(command)
+    """None where the command ends with 0, else what it ended with and the end of what it printed."""
+
+    def check() -> None:
+        if session.stop.is_set():  # no verdict on what is being synced
+            raise Interrupted("stopped while running a command of the workflow", _GOES_ON)
+
     try:
-        process = subprocess.Popen(  # the workflow's own command: trusted code
-            arguments,
-            cwd=session.root,
-            env=dict(environment),
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT,
-            start_new_session=True,
+        ended = run_command(
+            command, directory=session.root, environ=environment, timeout=seconds, check=check, keep_end=True
         )
     except (OSError, ValueError) as error:
-        return f"cannot run {arguments[0]!r}: {getattr(error, 'strerror', error)}"
-    output = _Tail(process)
-    deadline = time.monotonic() + seconds
-    try:
-        while process.poll() is None:
-            if session.stop.is_set():  # no verdict on what is being synced
-                raise Interrupted("stopped while running a command of the workflow", _GOES_ON)
-            if time.monotonic() >= deadline:
-                return f"no answer after {seconds:.3g} s"
-            with suppress(subprocess.TimeoutExpired):
-                process.wait(timeout=min(_LOOK_SECONDS, max(0.01, deadline - time.monotonic())))
-    finally:
-        if process.poll() is None:
-            os.killpg(process.pid, signal.SIGKILL)
-            process.wait()
-    if process.returncode == 0:
+        program = "sh" if isinstance(command, str) else command[0]
+        return f"cannot run {program!r}: {getattr(error, 'strerror', error)}"
+    if ended.timed_out:
+        return f"no answer after {seconds:.3g} s"
+    if ended.code == 0:
         return None
-    text = output.text()
-    return f"exit code {process.returncode}" + (f": {text}" if text else "")
-
-
-class _Tail:
-    """The end of what a command prints: however much it is, and whoever keeps the pipe open when it has ended."""
-
-    def __init__(self, process: subprocess.Popen[bytes]) -> None:
-        self._kept = b""
-        self._reader = Thread(target=self._read, args=(process.stdout,), name="output", daemon=True)
-        self._reader.start()
-
-    def _read(self, pipe: IO[bytes]) -> None:
-        with pipe:
-            while part := os.read(pipe.fileno(), 65536):
-                self._kept = (self._kept + part)[-4 * _CLIP :]
-
-    def text(self) -> str:
-        """Once the command has ended."""
-        self._reader.join(_LOOK_SECONDS)
-        return self._kept.decode(errors="replace").strip()[-_CLIP:]
+    text = "\n".join(part.strip() for part in (ended.stdout, ended.stderr) if part.strip())[-_CLIP:]
+    return f"exit code {ended.code}" + (f": {text}" if text else "")
 
 
 def _within(seconds: float, attempt: Callable[[], str | None]) -> str | None:

@@ -12,6 +12,7 @@ import msgspec
 from sloth_ci import assets
 from sloth_ci.core.errors import SlothError, UsageError
 from sloth_ci.core.workflow import Duration, did_you_mean, read_table
+from sloth_ci.engine import process
 from sloth_ci.script import command
 from sloth_ci.script.context import Context
 from sloth_ci.script.declare import Declarations
@@ -191,7 +192,7 @@ class Bindings:
             line,
             context,
             directory=context.directory / (read.workdir or ""),
-            environ={**command.clean_environment(self._environ), **read.env},
+            environ={**process.clean_environment(self._environ), **read.env},
             timeout=None if read.timeout is None else float(read.timeout),
         )
 

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from sloth_ci.core.errors import UsageError
-from sloth_ci.script.command import MAX_OUTPUT, clean_environment
+from sloth_ci.engine.process import MAX_OUTPUT, clean_environment
 from sloth_ci.script.run import Script
 from support.luahost import MemoryHost
 

@@ -295,7 +295,12 @@ def test_an_interrupt_stops_all_tasks(tmp_path: Path) -> None:
         """
         workflow.define("w", {parallel = 4, tasks = {
             a = {run = "echo $$ > a.pid; exec sleep 60"}, b = {command = function() while true do pcall(sleep, "1s") end end},
-            c = {command = function() print("ready") while true do pcall(function() while true do end end) end end},
+            -- Lua that never pauses leaves no turn to the others: they have to be on their way first.
+            c = {command = function()
+                while not exec.run("test -s a.pid").success do sleep("10ms") end
+                print("ready")
+                while true do pcall(function() while true do end end) end
+            end},
         }})
         """
     )
@@ -320,8 +325,6 @@ except KeyboardInterrupt:
     assert process.stdout is not None
     with process:
         assert process.stdout.readline() == "ready\n"
-        while not (tmp_path / "a.pid").exists() or not (tmp_path / "a.pid").read_text():
-            assert process.poll() is None
         process.send_signal(signal.SIGINT)
         rest, _ = process.communicate(timeout=30)
     assert rest == "interrupted\n"
