@@ -131,6 +131,7 @@ def _run(options: Options, *, approve: str | None = None) -> Iterator[tuple[Run,
                 raise KeyboardInterrupt  # asked twice
             observer.log("warn", f"{signal.Signals(number).name}: stopping at the next safe point")
             run.session.stop.set()
+            run.script.stop()
 
         before = {number: signal.signal(number, stop) for number in (signal.SIGTERM, signal.SIGINT)}
         try:

@@ -218,7 +218,7 @@ class Script:
             outcomes[task.name] = self._run_one(task, given, definition, outcomes)
             return outcomes[task.name]
 
-        ended = run_tasks(tasks, run, parallel=definition.parallel if definition else 1, stop=self._stop_all)
+        ended = run_tasks(tasks, run, parallel=definition.parallel if definition else 1, stop=self.stop)
         aborted = next((outcome for outcome in ended.values() if outcome.status == "aborted"), None)
         result = RunOutcome(name, ended, aborted.message if aborted else "", aborted=aborted is not None)
         outputs = {each: outcome.output for each, outcome in ended.items() if outcome.attempts}
@@ -275,7 +275,8 @@ class Script:
             with self._lock:
                 del self._live[id(context)]
 
-    def _stop_all(self) -> None:
+    def stop(self) -> None:
+        """Have whatever runs now come to an end: Lua, commands, and calls of the host."""
         with self._lock:
             live = [*self._live.values()]
         for context in live:

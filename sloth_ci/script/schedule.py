@@ -5,6 +5,7 @@ from __future__ import annotations
 import queue
 import threading
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 
 from sloth_ci.script.declare import Task
 from sloth_ci.script.outcome import TaskOutcome
@@ -24,6 +25,9 @@ def run_tasks(
     return _Schedule(tasks, run, stop).go(parallel)
 
 
+_LOOK_SECONDS = 0.2
+
+
 class _Schedule:
     def __init__(self, tasks: Mapping[str, Task], run: Run, stop: Callable[[], None]) -> None:
         self._tasks = tasks
@@ -34,6 +38,13 @@ class _Schedule:
         self._ended: queue.SimpleQueue[tuple[str, TaskOutcome | BaseException]] = queue.SimpleQueue()
 
     def go(self, parallel: int) -> dict[str, TaskOutcome]:
+        try:
+            return self._go(parallel)
+        except BaseException:  # a signal, wherever it arrives: no thread is left behind
+            self._end_all()
+            raise
+
+    def _go(self, parallel: int) -> dict[str, TaskOutcome]:
         while len(self._outcomes) < len(self._tasks):
             task = self._next() if len(self._running) < parallel else None
             if task is None:
@@ -83,18 +94,18 @@ class _Schedule:
         thread.start()
 
     def _collect(self) -> None:
-        try:
-            name, ended = self._ended.get()
-        except BaseException:  # a signal
-            self._end_all()
-            raise
+        # With a timeout: a signal that comes just before a wait without one is not looked at until the wait is over.
+        while True:
+            with suppress(queue.Empty):
+                name, ended = self._ended.get(timeout=_LOOK_SECONDS)
+                break
         self._running.pop(name).join()
         if isinstance(ended, BaseException):
-            self._end_all()
             raise ended
         self._outcomes[name] = ended
 
     def _end_all(self) -> None:
         self._stop()
         for thread in self._running.values():
-            thread.join()
+            if thread.ident is not None:  # it was started
+                thread.join()
