@@ -18,7 +18,7 @@ from sloth_ci.core.owner import owner_of
 from sloth_ci.core.plan import Change, ChangeType, Conflict, FieldChange, Impact, Plan
 from sloth_ci.core.secrets import Fingerprinter, is_secret, is_secret_path
 from sloth_ci.core.validate import problems
-from sloth_ci.core.words import count
+from sloth_ci.core.words import plural
 from sloth_ci.core.workflow import WorkflowSpec
 
 PRUNE = "sloth-ci/prune"
@@ -118,7 +118,7 @@ def _drafts(workflow: WorkflowSpec, wanted: Mapping[Ref, Manifest], live: Live) 
     gone = [ref for ref in live.inventory if ref not in wanted and ref in live.objects]
     if not workflow.sync_policy.auto_prune:
         return drafts, [
-            f"{count(len(gone), 'object')} no longer in Git left in place, as auto_prune is off"
+            f"{plural(len(gone), 'object')} no longer in Git left in place, as auto_prune is off"
         ] if gone else []
     kept = []
     for ref in sorted(gone):
@@ -231,7 +231,7 @@ def _prune_conflicts(
             Conflict(
                 "validation",
                 where,
-                f"the revision holds no manifest, so {count(len(live.inventory), 'object')}, all there are, would be deleted",
+                f"the revision holds no manifest, so {plural(len(live.inventory), 'object')}, all there are, would be deleted",
                 ("check target_path", "if that is meant, set sync_policy = { allow_empty = true }"),
             )
         ]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from sloth_ci.core.plan import Change, Plan
-from sloth_ci.core.words import count
+from sloth_ci.core.words import plural
 
 
 def explain(approved: Plan, now: Plan) -> str:
@@ -19,7 +19,7 @@ def explain(approved: Plan, now: Plan) -> str:
             named = ", ".join(f"{kind} {ref}" for kind, ref in keys[:5])
             more = f" and {len(keys) - 5} more" if len(keys) > 5 else ""
             parts.append(f"{label} {'is' if len(keys) == 1 else 'are'} {named}{more}")
-    counts = f"approved {count(len(before), 'change')}, now {len(after)}"
+    counts = f"approved {plural(len(before), 'change')}, now {len(after)}"
     if not parts:
         return f"{counts}: a value that only the digest sees differs (a secret, or an object that does not change)"
     return f"{counts}: {'; '.join(parts)}"

@@ -3,6 +3,6 @@
 from __future__ import annotations
 
 
-def count(number: int, noun: str) -> str:
-    """`1 change`, `2 changes`, `1,234 changes`."""
-    return f"{number:,} {noun}" + ("" if number == 1 else "s")
+def plural(count: int, noun: str, plural_form: str | None = None) -> str:
+    """`1 change`, `3 changes`, `1,204 changes`."""
+    return f"{count:,} {noun if count == 1 else plural_form or noun + 's'}"

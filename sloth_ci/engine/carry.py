@@ -96,8 +96,7 @@ def carry_out(
     healthy = _check_health(place, about, carried)
     place.session.checkpoint("healthy")
     if pruned_last and healthy:
-        place.session.observer.phase("prune", len(pruned_last))
-        apply(place, policy.retry, pruned_last, message, actions, carried.items)
+        apply(place, policy.retry, pruned_last, message, actions, carried.items, step="prune")
     carried.pruned = healthy or not pruned_last
     place.session.checkpoint("pruned")
     run_hooks(place.session, policy.post_sync_hooks, "post_sync_hooks", about)
@@ -160,11 +159,13 @@ def apply(
     message: str,
     actions: Mapping[Ref, ChangeType],
     items: dict[Ref, ItemOutcome],
+    *,
+    step: str = "apply",
 ) -> None:
     """Write, and write again what an unreachable destination did not take. Each finished object is added to `items`."""
     if not writes:
         return
-    place.session.observer.phase("apply", len(writes))
+    place.session.observer.phase(step, len(writes))
 
     def done(ref: Ref) -> None:
         items[ref] = ItemOutcome(ref, actions[ref], "applied")

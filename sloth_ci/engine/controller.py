@@ -9,7 +9,7 @@ from typing import NamedTuple
 from sloth_ci.core.errors import ConflictError, Interrupted, RepositoryError, SlothError, UsageError
 from sloth_ci.core.events import Level
 from sloth_ci.core.outcome import SyncOutcome
-from sloth_ci.core.words import count
+from sloth_ci.core.words import plural
 from sloth_ci.core.workflow import WorkflowSpec, did_you_mean
 from sloth_ci.engine.session import Session
 from sloth_ci.engine.sync import sync
@@ -85,7 +85,7 @@ def loop(session: Session) -> None:
     due = [(session.clock(), index, workflow) for index, workflow in enumerate(workflows)]
     heapq.heapify(due)
     broken: set[str] = set()
-    session.observer.log("info", f"auto-sync of {count(len(due), 'workflow')}; stop with Ctrl-C or SIGTERM")
+    session.observer.log("info", f"auto-sync of {plural(len(due), 'workflow')}; stop with Ctrl-C or SIGTERM")
     while due and not session.stop.is_set():
         when, index, workflow = due[0]
         if session.stop.wait(max(0.0, when - session.clock())):

@@ -12,7 +12,7 @@ from sloth_ci.core.errors import ConflictError, Interrupted, LockedError, Render
 from sloth_ci.core.ledger import Backup, Held, Journal, Ledger, PendingRevert, Record
 from sloth_ci.core.outcome import Health, ItemOutcome, RollbackOutcome
 from sloth_ci.core.plan import Plan
-from sloth_ci.core.words import count
+from sloth_ci.core.words import plural
 from sloth_ci.core.workflow import WorkflowSpec
 from sloth_ci.engine import durable
 from sloth_ci.engine.carry import Carried, backup_of, new_id
@@ -158,7 +158,7 @@ def _rehearse(place: Place, to: str) -> RollbackOutcome:
     return replace(
         _outcome(place, target),
         status="succeeded",
-        message=f"a rollback would make {count(len(plan.changes), 'change')}",
+        message=f"a rollback would make {plural(len(plan.changes), 'change')}",
         items=tuple(ItemOutcome(change.ref, change.type, "skipped", "rehearsal") for change in plan.changes),
         dry_run=True,
     )

@@ -24,7 +24,7 @@ from sloth_ci.core.objects import Ref
 from sloth_ci.core.outcome import ItemOutcome, OutcomeStatus, SyncOutcome
 from sloth_ci.core.plan import Plan
 from sloth_ci.core.stale import explain, which_half
-from sloth_ci.core.words import count
+from sloth_ci.core.words import plural
 from sloth_ci.core.workflow import WorkflowSpec
 from sloth_ci.engine import durable
 from sloth_ci.engine.carry import Carried, carry_out, new_id
@@ -79,7 +79,7 @@ def _rehearse(session: Session, workflow: WorkflowSpec, head: str | None) -> Syn
         raise _conflict(plan)
     return replace(
         _outcome(workflow, plan, new_id("rehearsal"), "succeeded" if plan.changes else "nothing"),
-        message=f"a sync would make {count(len(plan.changes), 'change')}",
+        message=f"a sync would make {plural(len(plan.changes), 'change')}",
         items=tuple(ItemOutcome(change.ref, change.type, "skipped", "rehearsal") for change in plan.changes),
         dry_run=True,
     )
@@ -112,7 +112,9 @@ def _ask(session: Session, workflow: WorkflowSpec, head: str | None) -> Plan:
 def _conflict(plan: Plan) -> ConflictError:
     told = "\n".join(f"  {c.type} {c.resource}: {c.description}" for c in plan.conflicts)
     ways = "; or ".join(dict.fromkeys(way for c in plan.conflicts for way in c.suggestions))
-    return ConflictError(f"{plan.name} has {count(len(plan.conflicts), 'conflict')}, nothing is applied:\n{told}", ways)
+    return ConflictError(
+        f"{plan.name} has {plural(len(plan.conflicts), 'conflict')}, nothing is applied:\n{told}", ways
+    )
 
 
 def _refuse(plan: Plan, ledger: Ledger, approved: Plan | str | None, *, release_hold: bool) -> None:

@@ -106,22 +106,9 @@ class Listing:
                 found[entry.path] = entry
         return found
 
-    def escaping(self, places: Iterable[str]) -> list[str]:
-        """Links below some places that lead out of the repository."""
-        return [entry.path for place in places for entry in self.below(place) if self._escapes(entry)]
-
     def read(self, path: str) -> bytes:
         """The content of one file."""
         return next(iter(self.tree.read([self.entries[path].blob])))[1]
-
-    def _escapes(self, entry: SourceEntry) -> bool:
-        if entry.mode != SYMLINK:
-            return False
-        try:
-            self.resolve(entry.path)
-        except Outside:
-            return True
-        return False
 
     def _below(self, folder: str) -> Iterator[str]:
         prefix = f"{folder}/" if folder else ""

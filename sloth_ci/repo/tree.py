@@ -17,9 +17,6 @@ EXECUTABLE = "100755"
 SYMLINK = "120000"
 SUBMODULE = "160000"
 
-_LFS = b"version https://git-lfs.github.com/spec/v1\n"
-_LFS_LIMIT = 1024
-
 
 class Entry(NamedTuple):
     """One file: its path from the root of the repository, its mode as Git writes it, and the id of its content.
@@ -143,11 +140,6 @@ def parse_changes(out: bytes) -> list[ChangedPath]:
 
 def _blob(oid: str) -> str | None:
     return None if oid.strip("0") == "" else oid
-
-
-def is_lfs_pointer(data: bytes) -> bool:
-    """Whether a file is only the pointer that Git LFS leaves in place of the real one."""
-    return len(data) < _LFS_LIMIT and data.startswith(_LFS)
 
 
 def show_path(path: str) -> str:

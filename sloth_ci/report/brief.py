@@ -12,8 +12,9 @@ from msgspec import UNSET
 
 from sloth_ci.core.objects import Body
 from sloth_ci.core.plan import Change, FieldChange
+from sloth_ci.core.words import plural
 from sloth_ci.report.lines import compare
-from sloth_ci.report.text import cut, one_line, plural, width_of
+from sloth_ci.report.text import cut, one_line, width_of
 from sloth_ci.report.values import is_plain, is_text, scalar
 
 Style = Literal["text", "old", "new", "dim", "bad", "warn"]

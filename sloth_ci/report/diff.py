@@ -9,8 +9,9 @@ from typing import Any
 from msgspec import UNSET
 
 from sloth_ci.core.plan import Change, FieldChange
+from sloth_ci.core.words import plural
 from sloth_ci.report.lines import Line, compare, hunks
-from sloth_ci.report.text import cut, one_line, plural
+from sloth_ci.report.text import cut, one_line
 from sloth_ci.report.values import block, is_text, scalar, text_lines
 
 MAX_LINES = 300

@@ -7,7 +7,7 @@ from collections import Counter
 from collections.abc import Iterator, Sequence
 from typing import Literal, NamedTuple
 
-from sloth_ci.report.text import plural
+from sloth_ci.core.words import plural
 
 Mark = Literal[" ", "-", "+", "@"]
 

@@ -7,11 +7,12 @@ from itertools import groupby
 
 from sloth_ci.core.outcome import Outcome, RollbackOutcome, SyncOutcome
 from sloth_ci.core.plan import Change, Conflict, Impact, Plan
+from sloth_ci.core.words import plural
 from sloth_ci.report.brief import brief, fit
 from sloth_ci.report.diff import change_diff, inline
 from sloth_ci.report.outcome_view import counts, facts, headline, ordered_items, seconds
 from sloth_ci.report.plan_view import SYMBOLS, UNDO, conflict_fields, short_digest
-from sloth_ci.report.text import code, code_cell, fenced, html_text, markdown, plural
+from sloth_ci.report.text import code, code_cell, fenced, html_text, markdown
 
 LIMIT = 60_000
 """Bytes: GitHub refuses a comment of more than 65,536 characters."""

@@ -9,9 +9,10 @@ from typing import Any
 from msgspec.structs import replace
 
 from sloth_ci.core.outcome import ItemOutcome, Outcome, RollbackOutcome, SyncOutcome
+from sloth_ci.core.words import plural
 from sloth_ci.report.layout import UNICODE, Glyphs, Row, pad, trim, width, wrap
 from sloth_ci.report.plan_view import SYMBOLS, short_digest
-from sloth_ci.report.text import cut, one_line, plural, width_of
+from sloth_ci.report.text import cut, one_line, width_of
 
 STYLES = {"succeeded": "good", "failed": "bad", "cancelled": "warn", "nothing": "dim", "running": "path"}
 HEALTH = {"healthy": "good", "progressing": "warn", "degraded": "bad", "suspended": "warn", "unknown": "dim"}

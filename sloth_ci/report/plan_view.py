@@ -9,10 +9,11 @@ from typing import Literal
 from msgspec import UNSET
 
 from sloth_ci.core.plan import Change, Conflict, FieldChange, Impact, Plan
+from sloth_ci.core.words import plural
 from sloth_ci.report.brief import Piece, brief, fit
 from sloth_ci.report.diff import diff_lines, inline
 from sloth_ci.report.layout import UNICODE, Glyphs, Row, pad, trim, width, wrap
-from sloth_ci.report.text import cut, cut_start, one_line, plural, width_of
+from sloth_ci.report.text import cut, cut_start, one_line, width_of
 
 Detail = Literal["auto", "full"]
 SYMBOLS = {"create": "+", "update": "~", "recreate": "!", "delete": "-"}

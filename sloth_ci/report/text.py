@@ -157,8 +157,3 @@ def cut_start(text: str, columns: int, ellipsis: str = "…") -> str:
             break
         kept.append(char)
     return ellipsis + "".join(reversed(kept)) if columns > 0 else ""
-
-
-def plural(count: int, noun: str, plural_form: str | None = None) -> str:
-    """`1 change`, `3 changes`, `1,204 changes`."""
-    return f"{count:,} {noun if count == 1 else plural_form or noun + 's'}"

@@ -6,7 +6,7 @@ import re
 from collections.abc import Iterator
 from typing import Any
 
-from sloth_ci.report.text import one_line, plural, shorten, visible
+from sloth_ci.report.text import one_line, shorten, visible
 
 _MAX_DEPTH = 40
 # What YAML 1.1 would not read back as this string, so that `8080` and `"8080"` look as different as they are.
@@ -105,17 +105,6 @@ def text_lines(text: str, limit: int = 300) -> Iterator[str]:
     """The lines of a text, each safe and of bounded length. A carriage return stays visible."""
     for line in text.removesuffix("\n").split("\n"):
         yield visible(shorten(line, limit), keep="\t")
-
-
-def size_of(value: Any) -> str:
-    """A large value in a few words: `3 keys`, `5 items`, `14 lines`, `2,048 characters`."""
-    if isinstance(value, dict):
-        return plural(len(value), "key")
-    if isinstance(value, list):
-        return plural(len(value), "item")
-    if is_text(value):
-        return plural(value.removesuffix("\n").count("\n") + 1, "line")
-    return plural(len(str(value)), "character")
 
 
 def is_plain(value: Any, limit: int = 60) -> bool:

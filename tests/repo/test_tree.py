@@ -11,7 +11,7 @@ import pytest
 
 from sloth_ci.core.errors import RenderError
 from sloth_ci.repo.repository import Repository
-from sloth_ci.repo.tree import is_lfs_pointer, show_path
+from sloth_ci.repo.tree import show_path
 from support.gitrepo import GitRepo
 
 Open = Callable[..., Repository]
@@ -139,14 +139,6 @@ def test_a_handmade_tree_cannot_write_elsewhere(
         opened(cwd=repo.path).tree(commit).export(tmp_path / "out" / "deep")
     assert not list(tmp_path.rglob("hooks/hooks"))
     assert not (tmp_path / "out" / "hooks").exists()
-
-
-def test_lfs_pointers_are_recognised() -> None:
-    pointer = b"version https://git-lfs.github.com/spec/v1\noid sha256:4d7a\nsize 12345\n"
-    assert is_lfs_pointer(pointer)
-    assert not is_lfs_pointer(b"apiVersion: v1\n")
-    assert not is_lfs_pointer(b"version https://git-lfs.github.com/spec/v10\n")
-    assert not is_lfs_pointer(pointer + b"x" * 2000)
 
 
 @pytest.mark.parametrize(
