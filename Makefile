@@ -6,7 +6,7 @@
 SHELL := bash
 .SHELLFLAGS := -euo pipefail -c
 .DEFAULT_GOAL := help
-.PHONY: demo test lint types bench docs tools requirements clean help
+.PHONY: demo test lint types bench docs tools cluster requirements clean help
 
 BIN := .venv/bin
 READY := .venv/ready
@@ -48,8 +48,11 @@ bench-%: $(READY) ## One measurement, by its name in bench/
 docs: $(READY) ## Write the generated documents
 	@$(BIN)/python scripts/docs.py
 
-tools: $(READY) ## kubectl, kustomize and helm for the tests, outside the work tree
+tools: $(READY) ## The engines of the tests (kubectl, kustomize, helm, a control plane), outside the work tree
 	@$(BIN)/python scripts/engines.py
+
+cluster: $(READY) ## A real, empty control plane with pretended nodes, until Ctrl-C; prints its KUBECONFIG
+	@$(BIN)/python scripts/cluster.py
 
 requirements: ## Pin requirements/*.txt anew (ARGS=--upgrade: to the newest)
 	@scripts/requirements.sh $(ARGS)

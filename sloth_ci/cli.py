@@ -21,7 +21,7 @@ from sloth_ci.output import exit_for, finding_lines, log_tasks, show_outcomes, s
 
 if TYPE_CHECKING:
     from sloth_ci.core.plan import Plan
-    from sloth_ci.report.terminal import TerminalObserver
+    from sloth_ci.report.progress import TerminalObserver
     from sloth_ci.startup import Options, Run
 
 CHANGES = 20
@@ -114,7 +114,8 @@ def _options(kwargs: Mapping[str, Any], **more: Any) -> Options:
 def _run(options: Options, *, approve: str | None = None) -> Iterator[tuple[Run, TerminalObserver]]:
     """A session with its Lua file read; SIGTERM and Ctrl-C end it at the next safe point."""
     from sloth_ci.forge.local import LocalGate
-    from sloth_ci.report.terminal import TerminalObserver, show_plan
+    from sloth_ci.report.progress import TerminalObserver
+    from sloth_ci.report.terminal import show_plan
     from sloth_ci.startup import start
 
     with TerminalObserver(file=sys.stderr) as observer:
@@ -174,6 +175,26 @@ def preview(base: str | None, head: str | None, exit_code: bool, verbose: bool, 
     if any(plan.conflicts for plan in plans):
         sys.exit(4)
     if exit_code and any(plan.changes for plan in plans):
+        sys.exit(CHANGES)
+
+
+@cli.command()
+@workflow_options
+@click.option("--exit-code", is_flag=True, help=f"Exit with {CHANGES} where something has drifted.")
+@click.option("--verbose", "-v", is_flag=True, help="Show every field.")
+def drift(exit_code: bool, verbose: bool, **kwargs: Any) -> None:
+    """Say what others changed at the destination since the last sync.
+
+    \b
+    Example:
+      sloth-ci drift --environment production --exit-code
+    """
+    from sloth_ci.engine.drift import drift as engine_drift
+
+    with _run(_options(kwargs, declare_only=True)) as (run, _):
+        plans = [engine_drift(run.session, w) for w in run.choose(kwargs["environment"], kwargs["name"])]
+    show_plans(plans, kwargs["form"], kwargs["output"], verbose=verbose)
+    if exit_code and any(plan.changes or plan.drift for plan in plans):
         sys.exit(CHANGES)
 
 

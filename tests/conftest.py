@@ -13,15 +13,21 @@ from __future__ import annotations
 import itertools
 import os
 import tempfile
+import uuid
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import hypothesis
 import pytest
 
 import engines
+from support.cluster import PARTS, ControlPlane
 from support.gitrepo import GitRepo
 from support.isolation import block_network, isolate_environment, move_home
+
+if TYPE_CHECKING:
+    from sloth_ci.destinations.kubernetes.cluster import Cluster
 
 IN_CI = os.environ.get("CI") == "true"
 DATA = os.environ.get("SLOTH_TEST_DATA")
@@ -86,6 +92,48 @@ def kustomize() -> Path:
 def helm() -> Path:
     """The pinned helm."""
     return _engine("helm")
+
+
+@pytest.fixture(scope="session")
+def engine() -> Callable[[str], Path]:
+    """Find an engine by its name; the test is skipped (in CI: fails) where it is missing."""
+    return _engine
+
+
+@pytest.fixture(scope="session")
+def control_plane(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ControlPlane]:
+    """A real control plane, one for all workers of the test run. It is shared: work in a `namespace` of your own."""
+    engines_found = {name: _engine(name) for name in PARTS}
+    base = tmp_path_factory.getbasetemp()
+    base = base.parent if os.environ.get("PYTEST_XDIST_WORKER") else base
+    with ControlPlane.shared(base / "control-plane", engines_found, _engine("kubectl")) as plane:
+        yield plane
+
+
+@pytest.fixture(scope="module")
+def own_control_plane(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ControlPlane]:
+    """A control plane of this module's own, to restart its API server or to break an API group: a few seconds more."""
+    engines_found = {name: _engine(name) for name in PARTS}
+    with ControlPlane.start(tmp_path_factory.mktemp("cp"), engines_found, _engine("kubectl")) as plane:
+        yield plane
+
+
+@pytest.fixture
+def namespace(control_plane: ControlPlane) -> str:
+    """A fresh namespace of `control_plane`. It is left behind: deleting one takes seconds, and all goes with the run."""
+    return control_plane.namespace(f"test-{uuid.uuid4().hex[:8]}")
+
+
+@pytest.fixture
+def cluster(control_plane: ControlPlane, namespace: str) -> Iterator[Cluster]:
+    """The control plane as the product sees it: as its administrator, with `namespace` as the default."""
+    from sloth_ci.core.workflow import DestinationSpec
+    from sloth_ci.destinations.kubernetes.cluster import connect
+
+    spec = DestinationSpec(kubeconfig=str(control_plane.admin), context="test", namespace=namespace)
+    connected = connect(spec, control_plane.folder, os.environ)
+    yield connected
+    connected.client.close()
 
 
 @pytest.fixture(scope="session")

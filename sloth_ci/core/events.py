@@ -5,6 +5,8 @@ from __future__ import annotations
 from typing import Literal, Protocol
 
 Level = Literal["debug", "info", "warn", "error"]
+ItemState = Literal["waiting", "applying", "applied", "progressing", "healthy", "failed", "deleting", "deleted"]
+"""Where one object of a phase is. `applied`: the destination took it, and nobody has looked at its health."""
 
 
 class Observer(Protocol):
@@ -18,3 +20,10 @@ class Observer(Protocol):
 
     def advance(self, item: str) -> None:
         """One item of the phase is done."""
+
+    def item(self, ref: str, state: ItemState, detail: str = "") -> None:
+        """Where one object of the phase is now, and why (`2 of 3 replicas are available`).
+
+        Any thread may call it, and as often as it likes: what nobody could read is not shown. Of a reason of several
+        lines the first one is. A phase forgets the objects of the one before it.
+        """

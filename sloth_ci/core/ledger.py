@@ -116,6 +116,13 @@ class Ledger(msgspec.Struct, frozen=True, kw_only=True):
         """The ledger after a sync ended."""
         return msgspec.structs.replace(self, history=(*self.history, record)[-HISTORY_LIMIT:], journal=None)
 
+    def with_backup(self, backup_id: str) -> Ledger:
+        """The ledger with a new backup. The oldest over the limit go, but not what the next run may have to put back."""
+        ids = (*(i for i in self.backups if i != backup_id), backup_id)
+        needed = self.journal.backup if self.journal else None
+        kept = tuple(i for n, i in enumerate(ids) if n >= len(ids) - BACKUP_LIMIT or i == needed)
+        return msgspec.structs.replace(self, backups=kept)
+
 
 class BackupItem(msgspec.Struct, frozen=True):
     """One object as it was; no body means that it was not there."""

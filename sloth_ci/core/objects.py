@@ -93,6 +93,8 @@ class Write(NamedTuple):
 
     ref: Ref
     body: Body | None
+    source: Source | None = None
+    """Where it is declared, for messages."""
 
 
 def manifest_of(body: Body, source: Source) -> Manifest:

@@ -42,6 +42,22 @@ class FieldChange(msgspec.Struct, frozen=True):
     masked: bool = False
 
 
+class Drift(msgspec.Struct, frozen=True):
+    """A field that somebody else changed at the destination, and that a sync meets."""
+
+    resource: str
+    path: str
+    live: Any
+    """What it is now; UNSET where it was removed. Masked in a Secret, as `git` is."""
+    git: Any
+    """What is declared."""
+    manager: str
+    """Who changed it: the field manager's name, and its time where there is one."""
+    outcome: Literal["overwritten", "left", "blocks"]
+    """What a sync does about it: puts it back, leaves it to its owner, or refuses to go on."""
+    masked: bool = False
+
+
 class Change(msgspec.Struct, frozen=True):
     """What happens to one object. The states are masked: no secret value is in them."""
 
@@ -55,6 +71,10 @@ class Change(msgspec.Struct, frozen=True):
     current_state: Body | None
     desired_state: Body | None
     source: Source | None
+    notes: tuple[str, ...] = ()
+    """What a reader should know beside the fields: `taken over from kubectl apply`, `unverified until ...`."""
+    dependents: tuple[str, ...] = ()
+    """What needs an object that is deleted or made anew: resources, or counts of them."""
 
 
 class Conflict(msgspec.Struct, frozen=True):
@@ -67,6 +87,14 @@ class Conflict(msgspec.Struct, frozen=True):
     current_state: Any = None
     desired_state: Any = None
     source: Source | None = None
+
+
+class Hook(msgspec.Struct, frozen=True):
+    """An object that is made at a point of every sync, waited for, and not part of the inventory."""
+
+    phase: Literal["PreSync", "Sync", "PostSync", "SyncFail"]
+    ref: Ref
+    source: Source | None
 
 
 class Summary(msgspec.Struct, frozen=True):
@@ -96,6 +124,12 @@ class Plan(msgspec.Struct, frozen=True):
     warnings: tuple[str, ...]
     unchanged: int
     skipped_files: int
+    drift: tuple[Drift, ...] = ()
+    """What others changed at the destination since the last sync."""
+    intent: tuple[Change, ...] | None = None
+    """What the commit changes against the revision that was synced last, Git to Git; None where there is no such revision."""
+    hooks: tuple[Hook, ...] = ()
+    """Objects that a sync runs rather than keeps."""
 
     @property
     def summary(self) -> Summary:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence, Set
 from typing import NamedTuple
 
 import msgspec
@@ -15,17 +15,19 @@ from sloth_ci.core.immutable import ON_IMMUTABLE, STATEFUL, immutable_changes, m
 from sloth_ci.core.impact import assess, privileges
 from sloth_ci.core.objects import Body, Manifest, Ref, Source, canonical
 from sloth_ci.core.owner import owner_of
-from sloth_ci.core.plan import Change, ChangeType, Conflict, FieldChange, Impact, Plan
+from sloth_ci.core.observed import Foreseen, Observed
+from sloth_ci.core.plan import Change, ChangeType, Conflict, FieldChange, Hook, Impact, Plan
+from sloth_ci.core.prune import why_kept
+from sloth_ci.core.references import references
 from sloth_ci.core.secrets import Fingerprinter, is_secret, is_secret_path
 from sloth_ci.core.validate import problems
 from sloth_ci.core.words import plural
 from sloth_ci.core.workflow import WorkflowSpec
 
-PRUNE = "sloth-ci/prune"
-"""Annotation: `"false"` on an object keeps it when it is no longer in Git."""
-
 PRUNE_FLOOR = 5
 """So many deletions are never too large a share: a small inventory is allowed to shrink."""
+
+_AS_DECLARED = Foreseen()
 
 
 class Desired(NamedTuple):
@@ -38,6 +40,7 @@ class Desired(NamedTuple):
     duplicates: Sequence[tuple[Manifest, Manifest]] = ()
     skipped_files: int = 0
     warnings: Sequence[str] = ()
+    hooks: Sequence[Hook] = ()
 
 
 class Live(NamedTuple):
@@ -45,11 +48,11 @@ class Live(NamedTuple):
 
     label: str
     """As `Plan.destination` shows it."""
-    objects: Mapping[Ref, Manifest]
+    observed: Observed
     inventory: frozenset[Ref]
     """What the workflow put there; only this may be pruned."""
-    owners: Mapping[Ref, str] = {}
-    """Objects that another workflow put there, with its name."""
+    running: bool = False
+    """A cluster: what is deleted there takes more with it than a file does."""
     base: str | None = None
     warnings: Sequence[str] = ()
 
@@ -62,6 +65,7 @@ class _Draft(NamedTuple):
     before: Manifest | None
     after: Manifest | None
     fields: list[FieldChange]
+    notes: tuple[str, ...] = ()
 
 
 def make_plan(
@@ -79,13 +83,17 @@ def make_plan(
     """
     wanted = {manifest.ref: manifest for manifest in desired.manifests}
     drafts, kept = _drafts(workflow, wanted, live)
-    conflicts = [_merge_conflict(path) for path in merge_conflicts]
+    conflicts = [*live.observed.conflicts, *(_merge_conflict(path) for path in merge_conflicts)]
     conflicts += [_duplicate(first, second) for first, second in desired.duplicates]
     finished: list[_Draft] = []
     for draft in drafts:
         found, draft = _conflicts_of(draft, workflow, live, fingerprint)  # noqa: PLW2901 (an immutable field makes it a recreate)
         conflicts += found
         finished.append(draft)
+    conflicts += [conflict for foreseen in live.observed.foreseen.values() for conflict in foreseen.conflicts]
+    gone = {draft.ref for draft in finished if draft.type in {"delete", "recreate"}}
+    needed = _dependents(gone, wanted, live)
+    changed = {draft.ref for draft in finished}
     conflicts += _prune_conflicts(workflow, finished, wanted, live, prune_limit)
     return Plan(
         workflow_id=workflow.id,
@@ -95,39 +103,63 @@ def make_plan(
         revision=desired.revision,
         base=live.base,
         digest=_digest(workflow, desired, finished),
-        changes=tuple(sorted((_change(draft, fingerprint) for draft in finished), key=lambda c: (-c.impact, c.ref))),
+        changes=tuple(
+            sorted(
+                (_change(draft, needed.get(draft.ref, ()), fingerprint) for draft in finished),
+                key=lambda c: (-c.impact, c.ref),
+            )
+        ),
         conflicts=tuple(conflicts),
-        warnings=(*desired.warnings, *live.warnings, *kept),
-        unchanged=sum(1 for ref, manifest in wanted.items() if _equal(live.objects.get(ref), manifest)),
+        warnings=(*desired.warnings, *live.warnings, *live.observed.warnings, *kept),
+        unchanged=sum(ref not in changed for ref in wanted),
         skipped_files=desired.skipped_files,
+        drift=tuple(drift for foreseen in live.observed.foreseen.values() for drift in foreseen.drift),
+        hooks=tuple(desired.hooks),
     )
-
-
-def _equal(live: Manifest | None, desired: Manifest) -> bool:
-    return live is not None and live.digest == desired.digest
 
 
 def _drafts(workflow: WorkflowSpec, wanted: Mapping[Ref, Manifest], live: Live) -> tuple[list[_Draft], list[str]]:
     drafts: list[_Draft] = []
+    observed = live.observed
     for ref, manifest in wanted.items():
-        current = live.objects.get(ref)
+        if ref in observed.same:
+            continue
+        current = observed.objects.get(ref)
+        foreseen = observed.foreseen.get(ref, _AS_DECLARED)
+        after = foreseen.after or manifest
         if current is None:
-            drafts.append(_Draft("create", ref, None, manifest, []))
-        elif current.digest != manifest.digest:
-            drafts.append(_Draft("update", ref, current, manifest, diff(current.body, manifest.body)))
-    gone = [ref for ref in live.inventory if ref not in wanted and ref in live.objects]
+            drafts.append(_Draft("create", ref, None, after, [], foreseen.notes))
+        elif current.digest != after.digest:
+            kind: ChangeType = "recreate" if foreseen.recreate else "update"
+            drafts.append(_Draft(kind, ref, current, after, diff(current.body, after.body), foreseen.notes))
+    gone = [ref for ref in live.inventory if ref not in wanted and ref in observed.objects]
     if not workflow.sync_policy.auto_prune:
         return drafts, [
             f"{plural(len(gone), 'object')} no longer in Git left in place, as auto_prune is off"
         ] if gone else []
     kept = []
+    lived_in = {ref.namespace for ref in wanted} if live.running else set()
     for ref in sorted(gone):
-        current = live.objects[ref]
-        if (current.body["metadata"].get("annotations") or {}).get(PRUNE) == "false":
-            kept.append(f'{ref} is no longer in Git and stays: it says {PRUNE}: "false"')
-        else:
+        current = observed.objects[ref]
+        reason = why_kept(ref, current.body, running=live.running)
+        if reason is None and ref.kind == "Namespace" and ref.name in lived_in:
+            reason = "objects that are in Git live in it"
+        if reason is None:
             drafts.append(_Draft("delete", ref, current, None, []))
+        else:
+            kept.append(f"{ref} is no longer in Git and stays: {reason}")
     return drafts, kept
+
+
+def _dependents(gone: Set[Ref], wanted: Mapping[Ref, Manifest], live: Live) -> dict[Ref, tuple[str, ...]]:
+    """What needs the objects that go: of what stays in Git, and what the destination knows of."""
+    if not live.running:
+        return {}
+    found: dict[Ref, list[str]] = {ref: list(live.observed.dependents.get(ref, ())) for ref in gone}
+    for user, manifest in wanted.items():
+        for used in references(manifest.body) & gone if user not in gone else ():
+            found[used].append(f"{user} refers to it")
+    return {ref: tuple(told) for ref, told in found.items()}
 
 
 def _conflicts_of(
@@ -136,12 +168,13 @@ def _conflicts_of(
     """What stands against one change; the change itself becomes a `recreate` where the object allows it."""
     found: list[Conflict] = []
     resource, after, before = str(draft.ref), draft.after, draft.before
-    if after is not None:
+    declared = live.observed.foreseen.get(draft.ref, _AS_DECLARED)
+    if after is not None and declared.after is None and not declared.conflicts:  # no server has looked at it
         found += [
             Conflict("validation", resource, reason, ("correct the manifest",), source=after.source)
             for reason in problems(after.body)
         ]
-    owner = live.owners.get(draft.ref)
+    owner = live.observed.owners.get(draft.ref)
     if before is not None and owner is None:
         owner = owner_of(before.body)
         if owner is not None and after is not None and owner_of(after.body) == owner:
@@ -159,7 +192,7 @@ def _conflicts_of(
                 source=after.source if after else None,
             )
         )
-    if draft.type == "update" and before is not None and after is not None:
+    if draft.type == "update" and before is not None and after is not None and declared.after is None:
         paths = immutable_changes(draft.ref, before.body, draft.fields)
         if paths and may_recreate(draft.ref, after.body):
             draft = draft._replace(type="recreate")
@@ -260,7 +293,7 @@ def _missing(draft: _Draft) -> Manifest:
     raise ValueError(f"a change of {draft.ref} without either side")
 
 
-def _change(draft: _Draft, fingerprint: Fingerprinter) -> Change:
+def _change(draft: _Draft, dependents: tuple[str, ...], fingerprint: Fingerprinter) -> Change:
     impact, reasons, reversible = assess(draft.type, draft.ref, draft.fields)
     if draft.type == "create" and draft.after is not None:
         asks = privileges(draft.after.body)
@@ -278,6 +311,8 @@ def _change(draft: _Draft, fingerprint: Fingerprinter) -> Change:
         current_state=_state(draft.before, fingerprint),
         desired_state=_state(draft.after, fingerprint),
         source=_source(draft),
+        notes=draft.notes,
+        dependents=dependents,
     )
 
 

@@ -127,6 +127,8 @@ class HealthCheck(_Table, frozen=True):
     """Healthy when a GET of this URL answers 2xx."""
     lua: Any = None
     """Healthy when this Lua function returns true."""
+    ignore: list[str] = []
+    """Objects of a cluster that are not waited for: `Kind`, or `Kind/namespace/name` with `*` for any part of it."""
 
 
 class SyncPolicy(_Table, frozen=True):
@@ -152,7 +154,7 @@ class ConflictPolicy(_Table, frozen=True):
     """`conflicts = {...}`: what to do with a field or an object that somebody else owns."""
 
     field_ownership: Literal["fail", "yield", "force"] = "fail"
-    """A field that another manager owns. No destination of today has such owners."""
+    """A field that another manager owns: refuse, leave it to its owner, or take it over."""
     managers: dict[str, Literal["fail", "yield", "force"]] = {}
     """The same for single managers, by their name."""
     foreign_owner: Literal["fail", "adopt"] = "fail"
@@ -160,8 +162,18 @@ class ConflictPolicy(_Table, frozen=True):
 
 
 class DestinationSpec(_Table, frozen=True):
-    """`destination = {...}`: a directory, or a branch of rendered manifests."""
+    """`destination = {...}`: a Kubernetes cluster, a directory, or a branch of rendered manifests."""
 
+    context: str | None = None
+    """A cluster: the context of the kubeconfig. Empty is its current one."""
+    kubeconfig: str | None = None
+    """The kubeconfig's path, relative to the directory of the workflow file. None: `KUBECONFIG`, else `~/.kube/config`."""
+    kubeconfig_env: str | None = None
+    """The environment variable that holds the kubeconfig itself, plain or in base64, as CI keeps it."""
+    in_cluster: bool = False
+    """The cluster that this runs in, with the service account of its pod."""
+    state_namespace: str | None = None
+    """Namespace of the inventory, lock and backups. None: `namespace`, else the context's, else `default`."""
     directory: str | None = None
     """Path, relative to the directory of the workflow file."""
     branch: str | None = None

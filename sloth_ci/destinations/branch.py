@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import posixpath
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Generic
 
@@ -53,7 +53,7 @@ class BranchDestination(Generic[S]):
         """As the last `live` found them."""
         return self._strangers
 
-    def write(self, writes: list[Write], message: str, done: Callable[[Ref], None]) -> None:
+    def write(self, writes: Sequence[Write], message: str, done: Callable[[Ref], None]) -> None:
         """Everything in one commit on top of the tip that the last `live` saw."""
         if not writes:
             return

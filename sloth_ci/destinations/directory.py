@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import tempfile
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
 
@@ -38,7 +38,7 @@ class DirectoryDestination:
         """As the last `live` found them."""
         return self._strangers
 
-    def write(self, writes: list[Write], message: str, done: Callable[[Ref], None]) -> None:  # noqa: ARG002 (a directory keeps no messages)
+    def write(self, writes: Sequence[Write], message: str, done: Callable[[Ref], None]) -> None:  # noqa: ARG002 (a directory keeps no messages)
         """Write each file beside its place, flush it, and rename it; at the end, flush the folders."""
         folders = {(self._root / path_of(item.ref)).parent for item in writes}
         self._tidy()
@@ -54,7 +54,7 @@ class DirectoryDestination:
             with suppress(OSError):
                 left_over.unlink()
 
-    def _write(self, writes: list[Write], done: Callable[[Ref], None]) -> None:
+    def _write(self, writes: Sequence[Write], done: Callable[[Ref], None]) -> None:
         for item in writes:
             path = self._root / path_of(item.ref)
             try:

@@ -6,17 +6,15 @@ commit, pushed only where the remote still has what was read, so that of two wri
 
 from __future__ import annotations
 
-import os
 import secrets
-import socket
 from collections.abc import Callable, Iterator, Mapping
-from pathlib import Path
 from typing import Generic, Protocol, TypeVar
 
 import msgspec
 
 from sloth_ci.core.errors import LockedError, StateMoved, UnreachableError, UsageError
-from sloth_ci.core.ledger import BACKUP_LIMIT, LEDGER_FORMAT, Backup, Ledger, LockInfo
+from sloth_ci.core.ledger import LEDGER_FORMAT, Backup, Ledger, LockInfo
+from sloth_ci.destinations.holder import is_gone, this_process
 
 _LEDGER = "ledger.json"
 _LOCK = "lock.json"
@@ -88,11 +86,8 @@ class GitLedger(Generic[S]):
         changes: dict[str, bytes | None] = {}
         if backup is not None:
             changes[_backup_path(backup.id)] = msgspec.json.encode(backup)
-            ids = (*ledger.backups, backup.id)
-            needed = ledger.journal.backup if ledger.journal else None  # the next run may have to put it back
-            kept = tuple(i for n, i in enumerate(ids) if n >= len(ids) - BACKUP_LIMIT or i == needed)
-            ledger = msgspec.structs.replace(ledger, backups=kept)
-            changes |= {_backup_path(old): None for old in ids if old not in kept}
+            before, ledger = ledger.backups, ledger.with_backup(backup.id)
+            changes |= {_backup_path(old): None for old in before if old not in ledger.backups}
         changes[_LEDGER] = msgspec.json.format(msgspec.json.encode(ledger), indent=1)
         try:
             # A backup that is dropped must not live on in the history of the ref: it may hold a Secret.
@@ -177,23 +172,11 @@ class GitLock(Generic[S]):
 
     def _entry(self) -> bytes:
         now = self._clock()
-        return msgspec.json.encode(
-            LockInfo(
-                token=self._token,
-                holder=self._holder,
-                host=socket.gethostname(),
-                boot=_boot_id(),
-                pid=os.getpid(),
-                acquired=now,
-                expires=now + self._ttl,
-            )
-        )
+        entry = this_process(token=self._token, holder=self._holder, acquired=now, expires=now + self._ttl)
+        return msgspec.json.encode(entry)
 
     def _dead(self, info: LockInfo) -> bool:
-        if info.expires <= self._clock():
-            return True
-        here = info.host == socket.gethostname() and info.boot == _boot_id()
-        return here and not _alive(info.pid)
+        return info.expires <= self._clock() or is_gone(info)
 
     def _read(self, snapshot: S | None) -> LockInfo | None:
         return _decode(snapshot, _LOCK, LockInfo, self._store.ref) if snapshot else None
@@ -215,28 +198,3 @@ def _decode(snapshot: Snapshot, path: str, kind: type[T], ref: str) -> T:
             f"the state {ref} cannot be read: {path}: {reason}",
             f"look at it with git log -p; git push <remote> :{ref} forgets it, and the destination stays as it is",
         ) from None
-
-
-def _boot_id() -> str:
-    """Tells one boot of one kernel, and one container on it, from all others: only within it are pids compared."""
-    try:
-        boot = Path("/proc/sys/kernel/random/boot_id").read_text().strip()
-        return f"{boot} {os.readlink('/proc/self/ns/pid')}"
-    except OSError:
-        return ""
-
-
-def _alive(pid: int) -> bool:
-    """Whether a process runs. One that ended and that nobody has collected yet does not, though it can be signalled."""
-    try:
-        os.kill(pid, 0)
-    except ProcessLookupError:
-        return False
-    except PermissionError:
-        return True
-    try:
-        # The state is the first word behind the name, which is in brackets and may hold anything (proc(5)).
-        state = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0]
-    except (OSError, IndexError):
-        return True
-    return state not in {"Z", "X"}

@@ -3,18 +3,20 @@
 from __future__ import annotations
 
 import secrets
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from fnmatch import fnmatchcase
 
 from msgspec.structs import replace
 
+from sloth_ci.core.carrying import Carrying
 from sloth_ci.core.errors import Interrupted, UnhealthyError, UnreachableError
+from sloth_ci.core.hooks import HookPhase
 from sloth_ci.core.ledger import Backup, BackupItem, Journal, Ledger, Phase
-from sloth_ci.core.objects import Manifest, Ref, Write
+from sloth_ci.core.objects import Body, Ref, Write
 from sloth_ci.core.order import rank
 from sloth_ci.core.outcome import Health, ItemOutcome
 from sloth_ci.core.plan import ChangeType, Plan
-from sloth_ci.core.workflow import Retry
 from sloth_ci.engine.checks import run_hooks, wait_healthy
 from sloth_ci.engine.place import Place
 from sloth_ci.engine.preview import Planned
@@ -55,7 +57,7 @@ def carry_out(
     bring back. Raises ApplyError, UnhealthyError, UnreachableError, Interrupted.
     """
     plan, policy = planned.plan, place.workflow.sync_policy
-    carried.backup = backup = _take_backup(place.session, carried, planned, before)
+    carried.backup = backup = _take_backup(place, carried, planned, before)
     union = tuple(sorted({*carried.ledger.inventory, *planned.desired}))
     journal = Journal(
         id=carried.id,
@@ -76,9 +78,10 @@ def carry_out(
     place.session.checkpoint("backed up")
     about = about_of(place, plan)
     run_hooks(place.session, policy.pre_sync_hooks, "pre_sync_hooks", about)
+    run_marked(place, planned, "PreSync")
     place.session.checkpoint("pre hooks")
 
-    writes = [Write(c.ref, planned.desired[c.ref].body) for c in plan.changes if c.type != "delete"]
+    writes = [Write(c.ref, planned.desired[c.ref].body, c.source) for c in plan.changes if c.type != "delete"]
     writes.sort(key=lambda write: rank(write.ref))
     deletes = [Write(c.ref, None) for c in plan.changes if c.type == "delete"]
     deletes.sort(key=lambda write: rank(write.ref), reverse=True)
@@ -90,15 +93,20 @@ def carry_out(
     strays = {item.ref for item in before.items if item.body is None} if before else set()
     pruned_last = [] if at_once else [write for write in deletes if write.ref not in strays]
     first = [*writes, *(write for write in deletes if write not in pruned_last)]
-    apply(place, policy.retry, first, message, actions, carried.items)
+    apply(place, first, message, actions, carried.items)
+    run_marked(place, planned, "Sync")
     place.session.checkpoint("applied")
 
-    healthy = _check_health(place, about, carried)
+    touched = {write.ref for write in first if write.body is not None} | (
+        {item.ref for item in before.items} if before else set()
+    )
+    healthy = _check_health(place, touched & planned.desired.keys(), about, carried)
     place.session.checkpoint("healthy")
     if pruned_last and healthy:
-        apply(place, policy.retry, pruned_last, message, actions, carried.items, step="prune")
+        apply(place, pruned_last, message, actions, carried.items, step="prune")
     carried.pruned = healthy or not pruned_last
     place.session.checkpoint("pruned")
+    run_marked(place, planned, "PostSync")
     run_hooks(place.session, policy.post_sync_hooks, "post_sync_hooks", about)
     place.session.checkpoint("post hooks")
 
@@ -114,9 +122,9 @@ def about_of(place: Place, plan: Plan) -> Mapping[str, str]:
     }
 
 
-def _take_backup(session: Session, carried: Carried, planned: Planned, before: Backup | None) -> Backup:
+def _take_backup(place: Place, carried: Carried, planned: Planned, before: Backup | None) -> Backup:
     refs = [change.ref for change in planned.plan.changes]
-    backup = backup_of(session, carried.id, carried.ledger, refs, planned.live)
+    backup = backup_of(place.session, carried.id, carried.ledger, refs, place.destination.saved(refs))
     if before is None:
         return backup
     items = {item.ref: item for item in (*backup.items, *before.items)}
@@ -124,25 +132,68 @@ def _take_backup(session: Session, carried: Carried, planned: Planned, before: B
 
 
 def backup_of(
-    session: Session, backup_id: str, ledger: Ledger, refs: Iterable[Ref], live: Mapping[Ref, Manifest]
+    session: Session, backup_id: str, ledger: Ledger, refs: Iterable[Ref], live: Mapping[Ref, Body]
 ) -> Backup:
     """The live state of some objects, with what the workflow owns now."""
     good = ledger.last_good()
-    bodies = {ref: live[ref].body if ref in live else None for ref in sorted(refs)}
     return Backup(
         id=backup_id,
         taken=session.clock(),
         revision=good.revision if good else None,
         inventory=ledger.inventory,
-        items=tuple(BackupItem(ref, body) for ref, body in bodies.items()),
+        items=tuple(BackupItem(ref, live.get(ref)) for ref in sorted(refs)),
     )
 
 
-def _check_health(place: Place, about: Mapping[str, str], carried: Carried) -> bool:
+def carrying(place: Place, message: str, done: Callable[[Ref], None] = lambda ref: None) -> Carrying:
+    """What the destination is told with every piece of work."""
+    return Carrying(
+        message=message,
+        observer=place.session.observer,
+        done=done,
+        stopped=place.session.stop.is_set,
+        health_timeout=place.workflow.sync_policy.health_check.timeout,
+    )
+
+
+def run_marked(place: Place, planned: Planned, phase: HookPhase) -> None:
+    """Run the objects that are marked as hooks of a phase, where the destination runs any."""
+    hooks = [hook for when, hook in planned.hooks if when == phase]
+    if hooks:
+        place.session.observer.phase(f"run {phase} hooks", len(hooks))
+        place.destination.run_hooks(phase, hooks, carrying(place, phase, lambda ref: _hook_done(place, ref)))
+        place.session.checkpoint(f"{phase} hooks")
+
+
+def _hook_done(place: Place, ref: Ref) -> None:
+    place.session.observer.advance(str(ref))
+    place.session.checkpoint(f"ran {ref}")
+
+
+def wait_for(place: Place, refs: Collection[Ref]) -> bool:
+    """Wait for the destination's own word on these objects. False where it has none, or the workflow asks for no check.
+
+    Raises UnhealthyError, Interrupted.
+    """
+    check = place.workflow.sync_policy.health_check
+    refs = [ref for ref in refs if not any(_names(pattern, ref) for pattern in check.ignore)]
+    if not refs or not place.destination.running or not check.enabled:
+        return False
+    place.session.observer.phase("wait for health", len(refs))
+    return place.destination.wait(refs, carrying(place, "wait", lambda ref: place.session.observer.advance(str(ref))))
+
+
+def _names(pattern: str, ref: Ref) -> bool:
+    return pattern == ref.kind or fnmatchcase(str(ref), pattern)
+
+
+def _check_health(place: Place, refs: Collection[Ref], about: Mapping[str, str], carried: Carried) -> bool:
     """Whether it is safe to prune. Raises UnhealthyError unless the workflow says that health is to be ignored."""
     check = place.workflow.sync_policy.health_check
     try:
-        carried.health = "healthy" if wait_healthy(place.session, check, about) else "unknown"
+        known = wait_for(place, refs)
+        known = wait_healthy(place.session, check, about) or known
+        carried.health = "healthy" if known else "unknown"
     except UnhealthyError as error:
         carried.health = "degraded"
         if check.failure_mode != "ignore":
@@ -154,7 +205,6 @@ def _check_health(place: Place, about: Mapping[str, str], carried: Carried) -> b
 
 def apply(
     place: Place,
-    retry: Retry,
     writes: Sequence[Write],
     message: str,
     actions: Mapping[Ref, ChangeType],
@@ -162,7 +212,7 @@ def apply(
     *,
     step: str = "apply",
 ) -> None:
-    """Write, and write again what an unreachable destination did not take. Each finished object is added to `items`."""
+    """Write, and write again what the destination did not take for now. Each finished object is added to `items`."""
     if not writes:
         return
     place.session.observer.phase(step, len(writes))
@@ -174,11 +224,12 @@ def apply(
         if place.session.stop.is_set():
             raise Interrupted("stopped while applying", _GOES_ON)
 
-    delays = retry.delays()
+    delays = place.workflow.sync_policy.retry.delays()
+    told = carrying(place, message, done)
     left = list(writes)
     while left:
         try:
-            place.destination.write(left, message, done)
+            place.destination.write(left, told)
         except UnreachableError as error:
             if not delays:
                 raise

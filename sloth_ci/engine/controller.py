@@ -102,5 +102,6 @@ def loop(session: Session) -> None:
         elif turn.outcome and turn.outcome.status != "nothing":
             level: Level = "error" if turn.outcome.status == "failed" else "info"
             session.observer.log(level, f"{workflow.name}: {turn.outcome.message}")
+        session.release()
         session.observer.phase("")  # the turn is over; what comes now is waiting
         heapq.heapreplace(due, (session.clock() + workflow.sync_interval, index, workflow))

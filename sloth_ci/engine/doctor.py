@@ -7,30 +7,16 @@ import re
 import shutil
 import subprocess
 from collections.abc import Iterator
-from typing import Any, NamedTuple
 
 from sloth_ci.core.errors import SlothError
+from sloth_ci.core.finding import Finding
+from sloth_ci.core.words import plural
 from sloth_ci.core.workflow import WorkflowSpec
 from sloth_ci.engine.place import open_place
 from sloth_ci.engine.session import Session
 
 GIT_NEEDED = (2, 38)
 """`git merge-tree --write-tree` came with it."""
-
-
-class Finding(NamedTuple):
-    """One thing that was looked at."""
-
-    name: str
-    ok: bool
-    detail: str
-    mend: str = ""
-    needed: bool = True
-    """Whether nothing works without it."""
-
-    def table(self) -> dict[str, Any]:
-        """For `--format json`."""
-        return {"name": self.name, "ok": self.ok, "detail": self.detail, "mend": self.mend or None}
 
 
 def machine(session: Session) -> Iterator[Finding]:
@@ -90,9 +76,11 @@ def workflow_findings(session: Session, workflow: WorkflowSpec) -> Iterator[Find
             f"{name}: target_path", True, f"'{workflow.target_path or '.'}' holds {len(tree.entries())} files"
         )
         place = open_place(session, workflow)
-        objects = place.destination.live()
-        yield Finding(f"{name}: destination", True, f"{place.destination.label} holds {len(objects)} objects")
         ledger = place.ledger.load()
+        objects = place.destination.observe((), ledger.inventory, workflow.conflicts).objects
+        yield Finding(f"{name}: destination", True, f"{place.destination.label} holds {plural(len(objects), 'object')}")
+        for finding in place.destination.findings():
+            yield finding._replace(name=f"{name}: {finding.name}")
         holder = place.lock.holder()
         yield Finding(
             f"{name}: lock",

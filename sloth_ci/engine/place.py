@@ -3,19 +3,19 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from sloth_ci.core.errors import RepositoryError, SlothError, UsageError
+from sloth_ci.core.errors import SlothError, UsageError
+from sloth_ci.core.state import LedgerStore, Lock, StateHome
 from sloth_ci.core.workflow import DestinationSpec, RepositorySpec, WorkflowSpec
 from sloth_ci.destinations import Destination, open_destination
 from sloth_ci.destinations.gitledger import GitLedger, GitLock, RefStore
-from sloth_ci.engine.ports import LedgerStore, Lock
 from sloth_ci.engine.session import Session
-from sloth_ci.repo import StateRef
+from sloth_ci.repo import Repository, StateRef
 
 LOCK_REF = "lock"
 
@@ -40,6 +40,8 @@ class _Surroundings:
         self._session = session
         self._workflow = workflow
         self.root: Path = session.root
+        self.environ: Mapping[str, str] = session.environ
+        self.workflow_id = workflow.id
 
     def branch_store(self, repository: str | None, branch: str) -> tuple[RefStore[Any], str]:
         spec = self._workflow.repository
@@ -67,31 +69,52 @@ def _repository_spec(session: Session, repository: str, own: RepositorySpec) -> 
     return registered or RepositorySpec(url=repository, submodules=own.submodules)
 
 
+class _GitHome:
+    """`core.state.StateHome` in the refs of the repository that a destination belongs to."""
+
+    def __init__(self, repository: Repository, destination: str, clock: Callable[[], float]) -> None:
+        self._repository = repository
+        self._destination = destination
+        self._clock = clock
+
+    def ledger(self, workflow_id: str) -> LedgerStore:
+        return GitLedger(self._ref(workflow_id))
+
+    def lock(self, holder: str, ttl: float) -> Lock:
+        return GitLock(self._ref(LOCK_REF), holder=holder, ttl=ttl, clock=self._clock)
+
+    def neighbours(self, workflow_id: str) -> list[tuple[str, LedgerStore]]:
+        refs = StateRef.list(self._repository, f"{self._destination}/")
+        names = [ref.rpartition("/")[2] for ref in refs]
+        return [(name, self.ledger(name)) for name in names if name not in {LOCK_REF, workflow_id}]
+
+    def _ref(self, name: str) -> StateRef:
+        return StateRef(self._repository, f"{self._destination}/{name}")
+
+
 def open_place(session: Session, workflow: WorkflowSpec) -> Place:
-    """Open a workflow's destination and its state, which lies in the repository that the destination belongs to."""
+    """Open a workflow's destination and its state.
+
+    That lies where the destination keeps such things, else in the repository that the destination belongs to.
+    """
     spec = workflow.destination or default_destination(workflow)
     destination = open_destination(spec, _Surroundings(session, workflow))
-    state_spec = workflow.repository
-    if spec.repository is not None:
-        state_spec = _repository_spec(session, spec.repository, workflow.repository)
-    repository = session.repository(state_spec)
-
-    def ref(name: str) -> StateRef:
-        return StateRef(repository, f"{destination.id}/{name}")
-
-    others = [
-        name.rpartition("/")[2]
-        for name in StateRef.list(repository, f"{destination.id}/")
-        if name.rpartition("/")[2] not in {LOCK_REF, workflow.id}
-    ]
-    lock = GitLock(ref(LOCK_REF), holder=session.holder, ttl=session.lock_ttl, clock=session.clock)
+    session.at_close(destination.close)
+    home: StateHome
+    if destination.home is not None:
+        home = destination.home
+    else:
+        state_spec = workflow.repository
+        if spec.repository is not None:
+            state_spec = _repository_spec(session, spec.repository, workflow.repository)
+        home = _GitHome(session.repository(state_spec), destination.id, session.clock)
     return Place(
         session,
         workflow,
         destination,
-        GitLedger(ref(workflow.id)),
-        lock,
-        [(name, GitLedger(ref(name))) for name in others],
+        home.ledger(workflow.id),
+        home.lock(session.holder, session.lock_ttl),
+        home.neighbours(workflow.id),
     )
 
 
@@ -130,5 +153,5 @@ def locked(place: Place) -> Iterator[None]:
         keeper.join()
         try:
             lock.release()
-        except RepositoryError as error:
+        except SlothError as error:
             session.observer.log("warn", f"the lock could not be given back and expires by itself: {error.message}")

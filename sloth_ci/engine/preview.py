@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from typing import NamedTuple
 
 from msgspec import structs
 
-from sloth_ci.core.errors import RenderError
+from sloth_ci.core.errors import RenderError, RepositoryError
+from sloth_ci.core.hooks import HookPhase, split
 from sloth_ci.core.ledger import Ledger
 from sloth_ci.core.objects import Manifest, Ref
-from sloth_ci.core.plan import Plan
+from sloth_ci.core.observed import Observed
+from sloth_ci.core.plan import Change, Hook, Plan
 from sloth_ci.core.planner import Desired, Live, make_plan
 from sloth_ci.core.workflow import WorkflowSpec
 from sloth_ci.engine.place import Place, open_place
@@ -46,11 +48,15 @@ def head_of(session: Session, workflow: WorkflowSpec, head: str | None = None) -
 
 
 class Planned(NamedTuple):
-    """A plan, and the objects of both sides that it was made of: what is written, and what is backed up."""
+    """A plan, and the objects of both sides that it was made of."""
 
     plan: Plan
     desired: Mapping[Ref, Manifest]
-    live: Mapping[Ref, Manifest]
+    """What is written."""
+    live: Collection[Ref]
+    """What was there of it, and of the inventory, or may be."""
+    hooks: Sequence[tuple[HookPhase, Manifest]] = ()
+    """What is run."""
 
 
 def preview(session: Session, workflow: WorkflowSpec, *, head: str | None = None) -> Plan:
@@ -76,22 +82,56 @@ def plan_for(
     prune_limit: float | None = None,
 ) -> Planned:
     """Plan one revision against the destination as it is now."""
-    desired = desired_at(place.session, place.workflow, revision)
-    place.session.observer.phase("compare")
-    live = live_state(place, ledger)
-    load_changed(desired.manifests, live.objects)
-    plan = make_plan(place.workflow, desired, live, place.session.fingerprint, prune_limit=prune_limit)
+    session, destination = place.session, place.destination
+    desired = desired_at(session, place.workflow, revision)
+    session.observer.phase("compare")
+    hooks: list[tuple[HookPhase, Manifest]] = []
+    if destination.running:
+        load_bodies(desired.manifests)
+        parts = split(destination.settle(desired.manifests))
+        hooks = parts.hooks
+        desired = desired._replace(
+            manifests=parts.members, hooks=[Hook(phase, hook.ref, hook.source) for phase, hook in hooks]
+        )
+    live = live_state(place, ledger, desired.manifests)
+    load_changed(desired.manifests, live.observed.objects)
+    plan = make_plan(place.workflow, desired, live, session.fingerprint, prune_limit=prune_limit)
+    if destination.running:
+        plan = structs.replace(plan, intent=_intent(place, ledger, desired))
     held = ledger.holds(plan.digest.partition(".")[0])
     if held is not None and plan.changes:
         told = f"{held.revision[:10]} wanted just this and was rolled back, so it is held: {held.reason}"
         plan = structs.replace(plan, warnings=(*plan.warnings, told))
-    return Planned(plan, {manifest.ref: manifest for manifest in desired.manifests}, live.objects)
+    there = live.observed.objects.keys() | live.observed.unseen
+    return Planned(plan, {manifest.ref: manifest for manifest in desired.manifests}, there, hooks)
 
 
-def live_state(place: Place, ledger: Ledger) -> Live:
-    """What the destination holds, and who owns what of it."""
-    objects = place.destination.live()
-    owners: dict[Ref, str] = dict(place.destination.strangers())
+def _intent(place: Place, ledger: Ledger, desired: Desired) -> tuple[Change, ...] | None:
+    """What the revision changes against the one that was synced last, Git to Git."""
+    good = ledger.last_good()
+    if good is None:
+        return None
+    session, workflow = place.session, place.workflow
+    if good.revision == desired.revision:
+        return ()
+    try:
+        before = rendered(session, workflow, good.revision, missing_ok=True).manifests
+    except (
+        RenderError,
+        RepositoryError,
+    ) as error:  # rewritten history, or a renderer that is gone: the rest is the plan
+        session.observer.log("debug", f"{good.revision[:10]} cannot be compared with: {error.message}")
+        return None
+    load_bodies(before)
+    there = {manifest.ref: manifest for manifest in split(place.destination.settle(before)).members}
+    live = Live(f"revision {good.revision[:10]}", Observed(there), frozenset(there), base=good.revision)
+    return make_plan(workflow, desired, live, session.fingerprint, prune_limit=1.0).changes
+
+
+def live_state(place: Place, ledger: Ledger, desired: Sequence[Manifest]) -> Live:
+    """What the destination holds, what the desired objects would do to it, and who owns what of it."""
+    observed = place.destination.observe(desired, ledger.inventory, place.workflow.conflicts)
+    owners: dict[Ref, str] = dict(observed.owners)
     for name, neighbour in place.neighbours:
         owners |= {ref: f"workflow {name}" for ref in neighbour.load().inventory if ref not in ledger.inventory}
     warnings = []
@@ -99,11 +139,12 @@ def live_state(place: Place, ledger: Ledger) -> Live:
         warnings.append(
             f"the last run was interrupted while {ledger.journal.phase} {ledger.journal.revision[:10]}; the next sync mends it"
         )
+    owners = {ref: owner for ref, owner in owners.items() if ref in observed.objects}
     return Live(
         place.destination.label,
-        objects,
+        observed._replace(owners=owners),
         frozenset(ledger.inventory),
-        {ref: owner for ref, owner in owners.items() if ref in objects},
+        running=place.destination.running,
         warnings=warnings,
     )
 
@@ -135,7 +176,7 @@ def preview_revisions(session: Session, workflow: WorkflowSpec, base: str | None
     repository = session.repository(workflow.repository)
     head_sha = repository.resolve(head or "HEAD")
     if base is None:
-        nothing = Live("no revision before it", {}, frozenset())
+        nothing = Live("no revision before it", Observed({}), frozenset())
         return make_plan(workflow, desired_at(session, workflow, head_sha), nothing, session.fingerprint)
     base_sha = repository.resolve(base)
     live: Mapping[Ref, Manifest] = {}
@@ -155,7 +196,7 @@ def preview_revisions(session: Session, workflow: WorkflowSpec, base: str | None
     return make_plan(
         workflow,
         desired,
-        Live(f"revision {base_sha[:10]}", live, frozenset(live), base=base_sha, warnings=warnings),
+        Live(f"revision {base_sha[:10]}", Observed(live), frozenset(live), base=base_sha, warnings=warnings),
         session.fingerprint,
         merge_conflicts=conflicts,
     )

@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Literal, NamedTuple
 
 from msgspec.structs import replace
 
 from sloth_ci.core.errors import UnhealthyError
 from sloth_ci.core.ledger import Backup, Journal, Ledger, PendingRevert, Record
+from sloth_ci.core.objects import Ref
 from sloth_ci.core.outcome import ItemOutcome
 from sloth_ci.core.plan import Plan
+from sloth_ci.core.words import add
 from sloth_ci.engine import durable
-from sloth_ci.engine.carry import Carried, carry_out
+from sloth_ci.engine.carry import Carried, carry_out, wait_for
 from sloth_ci.engine.gitback import GitBack, revert_in_git
 from sloth_ci.engine.place import Place
 from sloth_ci.engine.preview import Planned, plan_for
@@ -66,6 +69,12 @@ def put_back(
     """Put the backup back and write down why: a sync that failed, or a rollback to that backup."""
     backup = backup or backup_since(place, ledger, journal.backup)
     items = restore(place, backup)
+    reason = journal.reason
+    try:
+        wait_for(place, [item.ref for item in items if item.action != "delete"])
+    except UnhealthyError as error:  # it is as it was, and nothing better is known to go to
+        place.session.observer.log("error", error.message)
+        reason = add(reason, f"put back, but {error.message}")
     record = Record(
         id=journal.id,
         action=journal.action,
@@ -74,14 +83,22 @@ def put_back(
         digest=journal.digest,
         started=journal.started,
         finished=place.session.clock(),
-        message=journal.reason,
+        message=reason,
         rolled_back=journal.action == "sync",
         applied=len(items),
         backup=backup.id,
         holder=place.session.holder,
     )
-    ledger = replace(ledger.with_record(record), inventory=backup.inventory)
+    ledger = replace(ledger.with_record(record), inventory=_owned(place, backup, items))
     return items, durable.save(place, ledger, f"put back {backup.id}: {journal.reason}")
+
+
+def _owned(place: Place, backup: Backup, items: Sequence[ItemOutcome]) -> tuple[Ref, ...]:
+    """The inventory after a restore: as it was, and what the failed sync made and nobody may delete unasked."""
+    made = {item.ref for item in backup.items if item.body is None}
+    gone = {item.ref for item in items if item.action == "delete"}
+    stayed = place.destination.current(made - gone) if place.destination.running else ()
+    return tuple(sorted({*backup.inventory, *stayed}))
 
 
 def backup_since(place: Place, ledger: Ledger, backup_id: str) -> Backup:
@@ -116,7 +133,7 @@ def roll_to(
         carry_out(place, planned, carried, phase="rolling back", reason=reason, before=before)
     except UnhealthyError as error:
         place.session.observer.log("error", error.message)
-        reason = f"{reason}; {error.message}"
+        reason = add(reason, error.message)
     record = record_of(place.session, carried, planned.plan, "rollback", started, reason)
     stays = planned.desired if carried.pruned else {*planned.desired, *carried.ledger.inventory}
     ledger = replace(carried.ledger.with_record(record), inventory=tuple(sorted(stays)))

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from sloth_ci.core.ledger import Backup
-from sloth_ci.core.objects import Ref, Write, digest_of
+from sloth_ci.core.objects import Ref, Write
 from sloth_ci.core.order import rank
 from sloth_ci.core.outcome import ItemOutcome
 from sloth_ci.core.plan import ChangeType
+from sloth_ci.core.prune import why_kept
 from sloth_ci.engine.carry import apply
 from sloth_ci.engine.place import Place
 
@@ -18,22 +19,24 @@ def restore(place: Place, backup: Backup) -> tuple[ItemOutcome, ...]:
     `Destination.write` does.
     """
     place.session.observer.phase("put back")
-    live = place.destination.live()
+    there = place.destination.current([item.ref for item in backup.items])
     writes: list[Write] = []
     deletes: list[Write] = []
     actions: dict[Ref, ChangeType] = {}
-    for item in backup.items:
-        current = live.get(item.ref)
-        if item.body is None:
-            if current is not None:
-                deletes.append(Write(item.ref, None))
-                actions[item.ref] = "delete"
-        elif current is None or current.digest != digest_of(item.body):
-            writes.append(Write(item.ref, item.body))
-            actions[item.ref] = "create" if current is None else "update"
+    for write in place.destination.restoring(backup.items):
+        if write.body is not None:
+            writes.append(write)
+            actions[write.ref] = "update" if write.ref in there else "create"
+            continue
+        reason = why_kept(write.ref, there.get(write.ref, {}), running=place.destination.running)
+        if reason is None:
+            deletes.append(write)
+            actions[write.ref] = "delete"
+        else:
+            place.session.observer.log("warn", f"{write.ref} was not there before and stays: {reason}")
     writes.sort(key=lambda write: rank(write.ref))
     deletes.sort(key=lambda write: rank(write.ref), reverse=True)
     items: dict[Ref, ItemOutcome] = {}
     message = f"{place.workflow.name}: put back the state before {backup.id}"
-    apply(place, place.workflow.sync_policy.retry, [*writes, *deletes], message, actions, items)
+    apply(place, [*writes, *deletes], message, actions, items)
     return tuple(items.values())

@@ -8,7 +8,15 @@ from typing import NamedTuple
 
 from msgspec.structs import replace
 
-from sloth_ci.core.errors import ConflictError, Interrupted, LockedError, RenderError, SlothError, UsageError
+from sloth_ci.core.errors import (
+    ConflictError,
+    Interrupted,
+    LockedError,
+    RenderError,
+    RepositoryError,
+    SlothError,
+    UsageError,
+)
 from sloth_ci.core.ledger import Backup, Held, Journal, Ledger, PendingRevert, Record
 from sloth_ci.core.outcome import Health, ItemOutcome, RollbackOutcome
 from sloth_ci.core.plan import Plan
@@ -175,12 +183,30 @@ def _go(
     if target.revision is None:
         items, ledger = _from_backup(place, ledger, target, reason, started)
         return items, "unknown", ledger
-    planned = plan_for(place, ledger, target.revision, prune_limit=1.0)
+    try:
+        planned = plan_for(place, ledger, target.revision, prune_limit=1.0)
+    except RepositoryError as error:
+        saved = _saved(ledger, target)
+        if saved is None or not error.unreachable:
+            raise
+        place.session.observer.log(
+            "warn", f"{error.message}; going back to what was saved before {ledger.history[-1].id}"
+        )
+        items, ledger = _from_backup(place, ledger, saved, reason, started)
+        return items, "unknown", ledger
     _refuse(planned.plan)
     ledger = _intend(place.session, place.workflow, ledger, target.revision, reason, planned.plan.digest)
     carried = Carried(id=new_id("rollback"), ledger=ledger)
     ledger = roll_to(place, planned, carried, started, reason, before=unfinished)
     return tuple(carried.items.values()), carried.health, ledger
+
+
+def _saved(ledger: Ledger, target: Target) -> Target | None:
+    """The backup that holds what a revision had put there: the one taken before the sync that came right after it."""
+    after = iter(ledger.history)
+    next((record for record in after if record.revision == target.revision and record.status == "succeeded"), None)
+    taken = next((record.backup for record in after if record.backup in ledger.backups), None)
+    return None if taken is None else Target(f"{target.shown}, from the backup {taken}", None, backup=taken)
 
 
 def _refuse(plan: Plan) -> None:
@@ -227,7 +253,7 @@ def _from_backup(
         reason=reason,
     )
     refs = [item.ref for item in backup.items]
-    now = backup_of(place.session, journal.id, ledger, refs, place.destination.live())
+    now = backup_of(place.session, journal.id, ledger, refs, place.destination.current(refs))
     ledger = place.ledger.save(
         replace(ledger, journal=journal), f"rolling back to {target.shown}: {reason}", backup=now
     )

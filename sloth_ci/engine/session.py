@@ -77,6 +77,7 @@ class Session:
     auto_sync_started: bool = False
     _opened: dict[RepositorySpec, Repository] = field(default_factory=dict)
     _opening: Lock = field(default_factory=Lock)
+    _closers: list[Callable[[], None]] = field(default_factory=list)
 
     def register_repository(self, spec: RepositorySpec) -> str:
         """Returns its id. The same URL and branch again is the same repository; other credentials for it are an error."""
@@ -119,8 +120,18 @@ class Session:
                 )
             return self._opened[spec]
 
+    def at_close(self, closer: Callable[[], None]) -> None:
+        """Have something called by `release`."""
+        self._closers.append(closer)
+
+    def release(self) -> None:
+        """Let go of the connections to destinations: between two turns of the controller, and at the end."""
+        while self._closers:
+            self._closers.pop()()
+
     def close(self) -> None:
-        """Let go of what Git keeps running."""
+        """Let go of connections, and of what Git keeps running."""
+        self.release()
         with self._opening:
             for repository in self._opened.values():
                 repository.close()

@@ -24,10 +24,10 @@ from sloth_ci.core.objects import Ref
 from sloth_ci.core.outcome import ItemOutcome, OutcomeStatus, SyncOutcome
 from sloth_ci.core.plan import Plan
 from sloth_ci.core.stale import explain, which_half
-from sloth_ci.core.words import plural
+from sloth_ci.core.words import add, plural
 from sloth_ci.core.workflow import WorkflowSpec
 from sloth_ci.engine import durable
-from sloth_ci.engine.carry import Carried, carry_out, new_id
+from sloth_ci.engine.carry import Carried, carry_out, new_id, run_marked
 from sloth_ci.engine.gitback import GitBack
 from sloth_ci.engine.place import Place, locked, open_place
 from sloth_ci.engine.preview import Planned, head_of, plan_for, preview
@@ -230,15 +230,16 @@ def _fail(
     back = False
     message = error.message
     touched = bool(carried.items) or mended.unfinished is not None
+    _sync_fail_hooks(place, planned)
     if carried.backup is not None and touched and _wants_rollback(place.workflow, error):
         try:
             git = _roll_back(place, planned, carried, error)
             back = True
-            message = f"{error.message}; the destination is back where it was. {git.message}".rstrip()
+            message = add(error.message, f"the destination is back where it was. {git.message}".rstrip())
         except Interrupted:
             raise
         except SlothError as second:
-            message = f"{error.message}; and it could not be put back: {second.message}. The next sync tries again"
+            message = add(error.message, f"and it could not be put back: {second.message}. The next sync tries again")
     else:
         failed = replace(record_of(place.session, carried, plan, "sync", started, message), status="failed")
         durable.save(place, carried.ledger.with_record(failed), f"failed at {plan.revision[:10]}")
@@ -255,6 +256,16 @@ def _fail(
         recovered=mended.note,
         backup=carried.id,
     )
+
+
+def _sync_fail_hooks(place: Place, planned: Planned) -> None:
+    """They tell somebody or clean up; one that fails changes nothing about what has to be done now."""
+    try:
+        run_marked(place, planned, "SyncFail")
+    except Interrupted:
+        raise
+    except SlothError as error:
+        place.session.observer.log("error", error.message)
 
 
 def _wants_rollback(workflow: WorkflowSpec, error: SlothError) -> bool:

@@ -80,6 +80,11 @@ def fit(pieces: Sequence[Piece], columns: int, ellipsis: str = "…") -> Fitted:
     return Fitted(spans, [], [field for piece in pieces if piece.summed for field in piece.fields])
 
 
+def in_brief(change: Change, columns: int = 160) -> str:
+    """The phrases that fit, as text."""
+    return "".join(text for text, _ in fit(brief(change), columns).spans)
+
+
 def _more(count: int, ellipsis: str) -> str:
     return f"{ellipsis} {plural(count, 'more field')}"
 

@@ -10,8 +10,10 @@ from msgspec import UNSET
 
 from sloth_ci.core.objects import Source
 from sloth_ci.core.outcome import ItemOutcome, Outcome, SyncOutcome
-from sloth_ci.core.plan import Change, Conflict, FieldChange, Plan
+from sloth_ci.core.plan import Change, Conflict, Drift, FieldChange, Hook, Plan
+from sloth_ci.report.brief import in_brief
 from sloth_ci.report.diff import change_diff
+from sloth_ci.report.panes import Intended, commit_of
 
 PLAN_SCHEMA = "sloth-ci/plan/v1"
 OUTCOME_SCHEMA = "sloth-ci/outcome/v1"
@@ -41,6 +43,9 @@ def plan_document(plan: Plan, generated_at: str | None = None) -> Document:
         "warnings": list(plan.warnings),
         "unchanged": plan.unchanged,
         "skipped_files": plan.skipped_files,
+        "drift": [_drift(drift) for drift in plan.drift],
+        "intent": _intent(plan),
+        "hooks": [_hook(hook) for hook in plan.hooks],
     }
 
 
@@ -61,7 +66,55 @@ def _change(change: Change) -> Document:
         "current_state": change.current_state,
         "desired_state": change.desired_state,
         "source": _source(change.source),
+        "notes": list(change.notes),
+        "dependents": list(change.dependents),
     }
+
+
+def _drift(drift: Drift) -> Document:
+    document: Document = {
+        "resource": drift.resource,
+        "path": drift.path,
+        "manager": drift.manager,
+        "outcome": drift.outcome,
+        "masked": drift.masked,
+    }
+    if drift.live is not UNSET:
+        document["live"] = drift.live
+    if drift.git is not UNSET:
+        document["git"] = drift.git
+    return document
+
+
+def _intent(plan: Plan) -> Document | None:
+    commit = commit_of(plan)
+    if commit is None:
+        return None
+    kinds = [one.change.type for one in commit.intended]
+    return {
+        "summary": {
+            "total_changes": len(kinds),
+            "created_resources": kinds.count("create"),
+            "updated_resources": kinds.count("update") + kinds.count("recreate"),
+            "deleted_resources": kinds.count("delete"),
+        },
+        "changes": [_intended(one) for one in commit.intended],
+    }
+
+
+def _intended(one: Intended) -> Document:
+    return {
+        "type": one.change.type,
+        "resource": str(one.change.ref),
+        "impact": str(one.change.impact),
+        "brief": in_brief(one.change),
+        "same": one.same,
+        "source": _source(one.change.source),
+    }
+
+
+def _hook(hook: Hook) -> Document:
+    return {"phase": hook.phase, "resource": str(hook.ref), "source": _source(hook.source)}
 
 
 def _field(field: FieldChange) -> Document:

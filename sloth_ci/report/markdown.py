@@ -5,22 +5,28 @@ from __future__ import annotations
 from collections.abc import Sequence
 from itertools import groupby
 
+from sloth_ci.core.objects import Ref
 from sloth_ci.core.outcome import Outcome, RollbackOutcome, SyncOutcome
 from sloth_ci.core.plan import Change, Conflict, Impact, Plan
 from sloth_ci.core.words import plural
-from sloth_ci.report.brief import brief, fit
+from sloth_ci.report.brief import in_brief
 from sloth_ci.report.diff import change_diff, inline
 from sloth_ci.report.outcome_view import counts, facts, headline, ordered_items, seconds
-from sloth_ci.report.plan_view import SYMBOLS, UNDO, conflict_fields, short_digest
-from sloth_ci.report.text import code, code_cell, fenced, html_text, markdown
+from sloth_ci.report.pane_markdown import commit_parts, drift_parts, hook_parts
+from sloth_ci.report.panes import NOT_IN_COMMIT, commit_of, overwritten
+from sloth_ci.report.plan_view import UNDO, conflict_fields, short_digest
+from sloth_ci.report.text import code, code_cell, fenced, html_text, markdown, shorten, visible, without_commands
+from sloth_ci.report.view import SYMBOLS
 
 LIMIT = 60_000
 """Bytes: GitHub refuses a comment of more than 65,536 characters."""
 
 _DOTS = {Impact.CRITICAL: "🟣", Impact.HIGH: "🔴", Impact.MEDIUM: "🟡", Impact.LOW: "⚪"}
 _DIFF_LINES = 120
-_BRIEF = 160
 _ITEMS = 50
+_REASON_LINES = (80, 16, 0)
+"""Further lines of a reason, then the same where there is less room."""
+_DEPENDENTS = 8
 
 
 def plans_markdown(plans: Sequence[Plan], limit: int = LIMIT) -> str:
@@ -60,6 +66,9 @@ def _verdict(plans: Sequence[Plan]) -> str:
     stuck = sum(change.reversible == "no" for change in changes)
     if stuck:
         parts.append(f"{stuck:,} irreversible")
+    undone = sum(map(overwritten, plans))
+    if undone:
+        parts.append(f"overwrites {plural(undone, 'field')} of others")
     return "### " + " · ".join(parts)
 
 
@@ -89,7 +98,7 @@ def _table(plans: Sequence[Plan]) -> str:
         )
         lines.append("| " + " | ".join(cells) + " |")
     if len(plans) > _ITEMS:
-        lines.append(f"| … {plural(len(plans) - _ITEMS, 'more')} | | | | | | |")
+        lines.append(f"| … {len(plans) - _ITEMS:,} more | | | | | | |")
     return "\n".join(lines) + "\n"
 
 
@@ -117,11 +126,17 @@ def _plan(plan: Plan, room: int, *, titled: bool) -> str:
     """The part of one plan, in at most `room` bytes; empty where not even its first line has room."""
     title = f"\n#### {markdown(plan.environment or plan.name, 80)} · {code(plan.destination, 120)}\n" if titled else ""
     parts = _Parts(room, title)
+    commit = commit_of(plan)
     parts.add_all([_conflict(conflict) for conflict in plan.conflicts], "conflict")
     danger = sorted((c for c in plan.changes if c.impact >= Impact.HIGH), key=lambda change: -change.impact)
     parts.add_all([_danger(change) for change in danger], "dangerous change")
     parts.add_all([f"\n> ⚠️ {markdown(warning, 400)}\n" for warning in plan.warnings], "warning")
-    parts.add_details(plan.changes)
+    if commit:
+        parts.add_all(commit_parts(commit), "line about the commit", "lines about the commit")
+    parts.add_all(drift_parts(plan), "line about drift", "lines about drift")
+    parts.add_all(hook_parts(plan), "line about hooks", "lines about hooks")
+    apart = commit is not None and commit.in_short is None
+    parts.add_details(plan.changes, commit.others if commit and apart else frozenset())
     return parts.text()
 
 
@@ -149,14 +164,14 @@ class _Parts:
             self._room -= _size(part)
         return fits
 
-    def add_all(self, items: Sequence[str], noun: str) -> None:
+    def add_all(self, items: Sequence[str], noun: str, nouns: str | None = None) -> None:
         """Items in order, until one has no room."""
         for index, item in enumerate(items):
             if not self._add(item):
-                self._missing.append(plural(len(items) - index, noun))
+                self._missing.append(plural(len(items) - index, noun, nouns))
                 return
 
-    def add_details(self, changes: Sequence[Change]) -> None:
+    def add_details(self, changes: Sequence[Change], not_in_commit: frozenset[Ref]) -> None:
         """The changes by impact, folded: first a line for each, then as many diffs as there is room for."""
         ordered = sorted(changes, key=lambda change: -change.impact)
         groups = [(impact, list(group)) for impact, group in groupby(ordered, key=lambda change: change.impact)]
@@ -166,7 +181,7 @@ class _Parts:
         for impact, group in groups:
             room -= sum(map(_size, frames[impact]))
             for change in group:
-                line = _line(change)
+                line = _line(change, in_commit=change.ref not in not_in_commit)
                 room -= _size(line)
                 if room < 0:
                     break
@@ -214,22 +229,33 @@ def _conflict(conflict: Conflict) -> str:
 def _danger(change: Change) -> str:
     reasons = "; ".join(markdown(reason, 300) for reason in change.reasons)
     undo = f" · **{UNDO[change.reversible]}**" if change.reversible != "yes" else ""
+    needed = "".join(f"\n  - ⚠️ {markdown(text, 300)}" for text in _dependents(change))
     verb = {"create": "create", "update": "update", "recreate": "make anew", "delete": "delete"}[change.type]
-    return f"\n- {_DOTS[change.impact]} **{verb}** {code(str(change.ref), 253)}{undo}: {reasons}"
+    return f"\n- {_DOTS[change.impact]} **{verb}** {code(str(change.ref), 253)}{undo}: {reasons}{needed}"
 
 
-def _line(change: Change) -> str:
-    """The line of one change: what it is, what it does, where it is written."""
-    said = "".join(text for text, _ in fit(brief(change), _BRIEF).spans)
+def _dependents(change: Change) -> list[str]:
+    rest = len(change.dependents) - _DEPENDENTS
+    return [*change.dependents[:_DEPENDENTS], *([f"… {rest:,} more"] if rest > 0 else [])]
+
+
+def _line(change: Change, *, in_commit: bool) -> str:
+    """The line of one change: what it is, what it does, where it is written, what else there is to know."""
+    said = in_brief(change)
     where = f" · {code(str(change.source), 200)}" if change.source else ""
     undo = f" · **{UNDO[change.reversible]}**" if change.reversible != "yes" else ""
     about = f" {markdown(said)}" if said else ""
-    return f"\n**{SYMBOLS[change.type]}** {code(str(change.ref), 253)}{about}{undo}{where}\n"
+    notes = [f"**{NOT_IN_COMMIT}**"] if not in_commit else []
+    notes += [markdown(note, 300) for note in change.notes]
+    if change.impact < Impact.HIGH:
+        notes += [f"⚠️ {markdown(text, 300)}" for text in _dependents(change)]
+    more = "".join(f" · {note}" for note in notes)
+    return f"\n**{SYMBOLS[change.type]}** {code(str(change.ref), 253)}{about}{undo}{where}{more}\n"
 
 
 def _diff(change: Change) -> str:
     text = change_diff(change, _DIFF_LINES)
-    return f"\n{fenced(text, 'diff')}\n" if text else ""
+    return f"\n{fenced(without_commands(text), 'diff')}\n" if text else ""
 
 
 # --- outcomes ---
@@ -239,14 +265,32 @@ def outcomes_markdown(outcomes: Sequence[Outcome], limit: int = LIMIT) -> str:
     """What became of the plans, of at most `limit` bytes of UTF-8."""
     text = ""
     for outcome in outcomes:
-        section = _outcome(outcome)
-        if _size(text) + _size(section) > limit - 100:
+        # With as much of the reasons as there is room for.
+        sections = (_outcome(outcome, lines) for lines in _REASON_LINES)
+        section = next((one for one in sections if _size(text) + _size(one) <= limit - 100), None)
+        if section is None:
             return text + "\nThere are more outcomes than have room here.\n"
         text += section
     return text
 
 
-def _outcome(outcome: Outcome) -> str:
+def _further(message: str, limit: int, indent: str = "") -> str:
+    """The lines of a reason after its first, as they are; empty where there are none."""
+    further = message.rstrip("\n").split("\n")[1:]
+    if not further:
+        return ""
+    lines = [without_commands(visible(shorten(line, 300), keep="\t")) for line in further[:limit]]
+    if len(further) > limit:
+        lines.append(f"… {plural(len(further) - limit, 'more line')}")
+    block = fenced("\n".join(lines), "text")
+    return "\n\n" + "\n".join(indent + line for line in block.split("\n"))
+
+
+def _first(message: str) -> str:
+    return message.partition("\n")[0]
+
+
+def _outcome(outcome: Outcome, reason_lines: int) -> str:
     mark = {"succeeded": "✅", "failed": "❌", "cancelled": "⏹️", "nothing": "⚪"}[outcome.status]
     parts = [f"{mark} {markdown(outcome.environment or outcome.name, 80)}: **{headline(outcome)}**"]
     if outcome.items:
@@ -256,12 +300,13 @@ def _outcome(outcome: Outcome) -> str:
     parts.append(seconds(outcome.duration_seconds))
     lines = ["### " + " · ".join(parts), ""]
     if outcome.message:
-        lines += [markdown(outcome.message, 2000), ""]
+        lines += [markdown(_first(outcome.message), 2000) + _further(outcome.message, reason_lines), ""]
     lines += [f"- {word}: {markdown(text, 400)}" for word, text, _ in facts(outcome)]
     told = [item for item in ordered_items(outcome.items) if item.status != "applied"]
     lines += [
         f"- **{item.status}** {code(str(item.ref), 253)}"
-        + (f": {markdown(item.message, 1000)}" if item.message else "")
+        + (f": {markdown(_first(item.message), 1000)}" if item.message else "")
+        + _further(item.message, reason_lines, "  ")
         for item in told[:_ITEMS]
     ]
     if len(told) > _ITEMS:

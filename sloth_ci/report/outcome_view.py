@@ -11,8 +11,9 @@ from msgspec.structs import replace
 from sloth_ci.core.outcome import ItemOutcome, Outcome, RollbackOutcome, SyncOutcome
 from sloth_ci.core.words import plural
 from sloth_ci.report.layout import UNICODE, Glyphs, Row, pad, trim, width, wrap
-from sloth_ci.report.plan_view import SYMBOLS, short_digest
+from sloth_ci.report.plan_view import short_digest
 from sloth_ci.report.text import cut, one_line, width_of
+from sloth_ci.report.view import SYMBOLS
 
 STYLES = {"succeeded": "good", "failed": "bad", "cancelled": "warn", "nothing": "dim", "running": "path"}
 HEALTH = {"healthy": "good", "progressing": "warn", "degraded": "bad", "suspended": "warn", "unknown": "dim"}
@@ -31,6 +32,13 @@ REVERT = {
     "queued": "not made yet, as Git cannot be reached: the next run makes it",
     "failed": "could not be written to Git",
 }
+
+_MESSAGE_LINES = 80
+"""Further lines of what a run says at its end."""
+_REASON_LINES_EACH, _REASON_LINES = 16, 80
+"""Further lines of the reason of one object, and of all of them."""
+_FOLDS = 3
+"""Lines of a terminal that one of them may take."""
 
 
 def headline(outcome: Outcome) -> str:
@@ -111,12 +119,17 @@ def outcome_rows(outcome: Outcome, columns: int, glyphs: Glyphs = UNICODE, limit
         rest[1] = (rest[1][0].removeprefix(f" {glyphs.dot} "), rest[1][1])
         yield trim(rest, columns, glyphs.ellipsis)
     if outcome.message:
-        for line in wrap(one_line(outcome.message, 2000), columns - 2):
+        first, _, more = outcome.message.partition("\n")
+        for line in wrap(one_line(first, 2000), columns - 2):
             yield [("  ", "text"), (line, "text")]
+        yield from _further(more, 2, columns, glyphs, _MESSAGE_LINES)
     items = ordered_items(outcome.items)
+    budget = _REASON_LINES
     for item in items[:limit]:
         # In a rehearsal each of them is skipped, which the head says of all.
-        yield from _item(replace(item, status="applied", message="") if outcome.dry_run else item, columns, glyphs)
+        shown = replace(item, status="applied", message="") if outcome.dry_run else item
+        yield from _item(shown, columns, glyphs, min(budget, _REASON_LINES_EACH))
+        budget -= min(budget, _REASON_LINES_EACH, shown.message.count("\n"))
     if len(items) > limit:
         yield [(f"  {glyphs.ellipsis} {plural(len(items) - limit, 'more object')}", "dim")]
     for word, text, fact_style in facts(outcome):
@@ -127,18 +140,35 @@ def outcome_rows(outcome: Outcome, columns: int, glyphs: Glyphs = UNICODE, limit
         yield trim([(subject, "dim")], columns, glyphs.ellipsis)
 
 
-def _item(item: ItemOutcome, columns: int, glyphs: Glyphs) -> Iterator[Row]:
+def _further(text: str, margin: int, columns: int, glyphs: Glyphs, limit: int) -> Iterator[Row]:
+    """The other lines of a reason (states of pods, events, the end of a log), with their own indentation."""
+    lines = text.rstrip("\n").expandtabs(4).split("\n") if text else []
+    for line in lines[:limit]:
+        bare = line.lstrip(" ")
+        indent = margin + min(len(line) - len(bare), columns // 4)
+        # One column stays free: a text that looks like a workflow command gets one more.
+        folded = list(wrap(one_line(bare, 1000), columns - indent - 1))
+        for index, part in enumerate(folded[:_FOLDS]):
+            cut_off = glyphs.ellipsis if index == _FOLDS - 1 and len(folded) > _FOLDS else ""
+            yield trim([(" " * indent, "text"), (part + cut_off, "dim")], columns - 1, glyphs.ellipsis)
+    if len(lines) > limit:
+        yield [(" " * margin, "text"), (f"{glyphs.ellipsis} {plural(len(lines) - limit, 'more line')}", "dim")]
+
+
+def _item(item: ItemOutcome, columns: int, glyphs: Glyphs, limit: int) -> Iterator[Row]:
     style = {"applied": item.action, "skipped": "dim", "failed": "bad"}[item.status]
     row: Row = [("  ", "text"), (f"{SYMBOLS[item.action]} ", style), (one_line(str(item.ref), 400), "text")]
     if item.status != "applied":
         row.append((f"  {item.status}", style))
-    message = one_line(item.message, 1000)
+    first, _, more = item.message.partition("\n")
+    message = one_line(first, 1000)
     if message and width(row) + 2 + width_of(message) <= columns:
         yield [*row, (f"  {message}", "dim")]
-        return
-    yield trim(row, columns, glyphs.ellipsis)
-    for line in wrap(message, columns - 6):
-        yield [("      ", "text"), (line, "dim")]
+    else:
+        yield trim(row, columns, glyphs.ellipsis)
+        for line in wrap(message, columns - 6):
+            yield [("      ", "text"), (line, "dim")]
+    yield from _further(more, 8, columns, glyphs, limit)
 
 
 # --- tables ---
@@ -176,7 +206,7 @@ def _remarks(workflow: Mapping[str, Any]) -> Iterator[str]:
     if workflow.get("interrupted"):
         yield f"interrupted while {workflow['interrupted']}"
     if (workflow.get("last_sync_result") or {}).get("message"):
-        yield workflow["last_sync_result"]["message"]
+        yield _short(workflow["last_sync_result"]["message"])
     if workflow.get("held"):
         yield f"{workflow['held'][:10]} is held"
 
@@ -200,10 +230,16 @@ def history_rows(syncs: Sequence[Mapping[str, Any]], columns: int, glyphs: Glyph
                 (_tally(metrics), "text"),
                 (seconds(float(duration)) if isinstance(duration, int | float) else "", "text"),
                 (_text(sync.get("id"), 60), "text"),
-                (_text(sync.get("message"), 500), "dim"),
+                (_text(_short(str(sync.get("message") or "")), 500), "dim"),
             ]
         )
     yield from _table(("WHEN", "STATUS", "COMMIT", "OBJECTS", "TOOK", "ID", "MESSAGE"), rows, columns, glyphs)
+
+
+def _short(message: str) -> str:
+    """The first line of a message, which in a table stands for all of it."""
+    first, more, _ = message.partition("\n")
+    return f"{first} …" if more else first
 
 
 def _text(value: object, limit: int = 80) -> str:

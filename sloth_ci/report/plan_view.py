@@ -2,21 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from itertools import groupby
-from typing import Literal
 
 from msgspec import UNSET
 
+from sloth_ci.core.objects import Ref
 from sloth_ci.core.plan import Change, Conflict, FieldChange, Impact, Plan
 from sloth_ci.core.words import plural
-from sloth_ci.report.brief import Piece, brief, fit
-from sloth_ci.report.diff import diff_lines, inline
-from sloth_ci.report.layout import UNICODE, Glyphs, Row, pad, trim, width, wrap
-from sloth_ci.report.text import cut, cut_start, one_line, width_of
+from sloth_ci.report.brief import Piece, brief
+from sloth_ci.report.diff import diff_lines
+from sloth_ci.report.layout import UNICODE, Glyphs, Row, trim
+from sloth_ci.report.pane_view import commit_rows, drift_rows, hook_rows
+from sloth_ci.report.panes import NOT_IN_COMMIT, commit_of, overwritten
+from sloth_ci.report.text import cut, one_line, width_of
+from sloth_ci.report.view import Detail, View, column, source_of
 
-Detail = Literal["auto", "full"]
-SYMBOLS = {"create": "+", "update": "~", "recreate": "!", "delete": "-"}
 VERBS = {"create": "created", "update": "updated", "recreate": "made anew", "delete": "deleted"}
 UNDO = {"no": "irreversible", "partial": "partly reversible"}
 
@@ -24,7 +25,7 @@ _FIELD_BUDGET = 48
 """Lines of fields in a whole plan: a plan of 40 changes stays one that is read."""
 _FIELDS_EACH = 6
 _FEW = 8
-_SOURCE_AT_LEAST = 16
+_DEPENDENTS = 4
 
 
 def verdict(plan: Plan) -> list[Row]:
@@ -52,14 +53,22 @@ def verdict(plan: Plan) -> list[Row]:
     stuck = sum(change.reversible == "no" for change in plan.changes)
     if stuck:
         parts.append([(f"irreversible: {stuck:,}", "bad")])
+    undone = overwritten(plan)
+    if undone:
+        parts.append([(f"overwrites {plural(undone, 'field')} of others", "warn")])
     return parts
 
 
 def plan_rows(plan: Plan, columns: int, detail: Detail = "auto", glyphs: Glyphs = UNICODE) -> Iterator[Row]:
     """All rows of a plan, none wider than `columns`."""
-    view = _View(columns, detail, glyphs)
+    commit = commit_of(plan)
+    apart = commit is not None and commit.in_short is None
+    view = _View(columns, detail, glyphs, commit.others if commit and apart else ())
     yield from view.joined(verdict(plan))
-    yield trim(_subject(plan), columns)
+    if commit and commit.in_short:
+        yield from view.joined([_subject(plan), [(commit.in_short, "dim")]])
+    else:
+        yield trim(_subject(plan), columns)
     if plan.conflicts:
         for ways, alike in groupby(plan.conflicts, key=lambda conflict: conflict.suggestions):
             yield []
@@ -67,8 +76,12 @@ def plan_rows(plan: Plan, columns: int, detail: Detail = "auto", glyphs: Glyphs 
                 yield from view.conflict(conflict)
             for way in ways:
                 yield from view.hanging((f"{glyphs.hint} ", "good"), one_line(way, 600), "text", 4)
+    if commit and apart:
+        yield from commit_rows(view, commit, plan)
     if plan.changes:
         yield from view.changes(plan.changes)
+    yield from hook_rows(view, plan)
+    yield from drift_rows(view, plan)
     if plan.warnings:
         yield []
         for warning in plan.warnings:
@@ -102,34 +115,15 @@ def short_digest(digest: str) -> str:
     return ".".join(half[:8] for half in one_line(digest, 100).split("."))
 
 
-class _View:
-    """How wide, how much, and in which characters."""
+class _View(View):
+    """The rows of conflicts and changes."""
 
-    def __init__(self, columns: int, detail: Detail, glyphs: Glyphs) -> None:
-        self.columns = max(columns, 40)
-        self.detail = detail
-        self.glyphs = glyphs
+    def __init__(self, columns: int, detail: Detail, glyphs: Glyphs, not_in_commit: Collection[Ref]) -> None:
+        super().__init__(columns, detail, glyphs)
+        self.not_in_commit = not_in_commit
         self.name_columns = self.source_columns = 0
         self.few = False
         """Whether there is room for the fields of every change, and not only of the dangerous ones."""
-
-    def joined(self, parts: Sequence[Row]) -> Iterator[Row]:
-        """Parts with a dot between them, on as many lines as they need."""
-        line: Row = []
-        for part in parts:
-            if line and width(line) + 3 + width(part) > self.columns:
-                yield trim(line, self.columns, self.glyphs.ellipsis)
-                line = [("  ", "text"), *part]
-            else:
-                line = [*line, (f" {self.glyphs.dot} ", "dim"), *part] if line else part
-        yield trim(line, self.columns, self.glyphs.ellipsis)
-
-    def hanging(self, mark: tuple[str, str], text: str, style: str, indent: int = 0) -> Iterator[Row]:
-        """A paragraph with a mark before its first line."""
-        margin = indent + width_of(mark[0])
-        for index, line in enumerate(wrap(text, self.columns - margin)):
-            lead: Row = [(" " * indent, "text"), mark] if index == 0 else [(" " * margin, "text")]
-            yield [*lead, (line, style)]
 
     # --- conflicts ---
 
@@ -143,30 +137,14 @@ class _View:
         yield from self.with_source(head, one_line(source))
         yield from self.hanging(("", "text"), one_line(conflict.description, 1000), "text", 2)
         for field in conflict_fields(conflict):
-            yield self._field("    ", field, self.columns)
-
-    def _field(self, indent: str, field: FieldChange, columns: int) -> Row:
-        """A field on one line: its path, what it was and what it will be, the part that differs in view."""
-        path = cut_start(one_line(field.path), columns // 2, self.glyphs.ellipsis)
-        row: Row = [(indent, "text"), (f"{path}  " if path else "", "dim")]
-        before, after = inline(field, max(12, (columns - width(row) - 3) // 2))
-        return trim([*row, *_arrow(before, after, self.glyphs)], columns, self.glyphs.ellipsis)
-
-    def with_source(self, row: Row, source: str) -> Iterator[Row]:
-        """The row with where it is written at its right, or below it."""
-        room = self.columns - width(row) - 2
-        if not source or width_of(source) <= room:
-            yield [*row, (" " * (room + 2 - width_of(source)), "text"), (source, "dim")] if source else row
-            return
-        yield trim(row, self.columns, self.glyphs.ellipsis)
-        yield [("  ", "text"), (cut_start(source, self.columns - 2, self.glyphs.ellipsis), "dim")]
+            yield self.field("    ", field, self.columns)
 
     # --- changes ---
 
     def changes(self, changes: Sequence[Change]) -> Iterator[Row]:
         ordered = sorted(changes, key=lambda change: -change.impact)
-        self.name_columns = _column([width_of(_resource(change)) for change in ordered], self.columns * 36 // 100)
-        self.source_columns = _column([width_of(_source(change)) for change in ordered], self.columns * 25 // 100)
+        self.name_columns = column([width_of(_resource(change)) for change in ordered], self.columns * 36 // 100)
+        self.source_columns = column([width_of(source_of(change)) for change in ordered], self.columns * 25 // 100)
         self.few = len(ordered) <= _FEW
         budget = _FIELD_BUDGET
         for impact, group in groupby(ordered, key=lambda change: change.impact):
@@ -183,46 +161,37 @@ class _View:
     def change(self, change: Change, budget: int) -> Iterator[Row]:
         """One line for the change; below it, what the line has no room for and is worth it."""
         columns = self.columns - 2
-        head: Row = [(f"{SYMBOLS[change.type]} ", f"{change.type} strong"), *_name(change)]
-        where = _source(change)
-        source = short_path(where, self.source_columns, self.glyphs.ellipsis)
         pieces = brief(change)
         if change.reversible != "yes":
             pieces = [Piece(((UNDO[change.reversible], "bad" if change.reversible == "no" else "warn"),)), *pieces]
-        start = max(2 + self.name_columns, width(head)) + 2
-        needed = sum(width_of(piece.text) + 2 for piece in pieces) - 2
-        if source and start + needed + 2 + width_of(source) > columns >= start + needed + 2 + _SOURCE_AT_LEAST:
-            source = short_path(where, columns - start - needed - 2, self.glyphs.ellipsis)
-        told = fit(pieces, columns - start - (width_of(source) + 2 if source else 0), self.glyphs.ellipsis)
-        if told.left_out or width(told.spans) < needed:
-            # Not all of it fits beside the name: it gets the next line for itself.
-            told = fit(pieces, columns - 4, self.glyphs.ellipsis)
-            yield from self._right(trim(head, columns, self.glyphs.ellipsis), source, columns)
-            yield trim([("    ", "text"), *told.spans], columns, self.glyphs.ellipsis)
-        else:
-            yield from self._right([*pad(head, start), *told.spans], source, columns)
+        if change.ref in self.not_in_commit:
+            pieces = [Piece(((NOT_IN_COMMIT, "warn"),)), *pieces]
+        rows, told = self.object(change, pieces, columns, self.name_columns, self.source_columns)
+        yield from rows
         if change.impact >= Impact.HIGH and change.reasons:
             reasons = "; ".join(one_line(reason, 300) for reason in change.reasons)
             yield trim([("    ", "text"), (reasons, "dim")], columns, self.glyphs.ellipsis)
+        yield from self._remarks(change, columns)
         if self.detail == "full":
             yield from self._all_lines(change, columns)
         elif (told.left_out or told.summed) and budget > 0 and (change.impact >= Impact.HIGH or self.few):
             yield from self._some_fields([*told.summed, *told.left_out], min(budget, _FIELDS_EACH), columns)
 
-    def _right(self, row: Row, source: str, columns: int) -> Iterator[Row]:
-        gap = columns - width(row) - width_of(source)
-        if not source:
-            yield row
-        elif gap >= 2:
-            yield [*row, (" " * gap, "text"), (source, "dim")]
-        else:
-            yield row
-            yield [(" " * (columns - width_of(source)), "text"), (source, "dim")]
+    def _remarks(self, change: Change, columns: int) -> Iterator[Row]:
+        """What needs the object, then what else a reader should know."""
+        shown = change.dependents if self.detail == "full" else change.dependents[:_DEPENDENTS]
+        for dependent in shown:
+            yield from self.hanging((f"{self.glyphs.warning} ", "warn"), one_line(dependent), "text", 4, columns)
+        if len(shown) < len(change.dependents):
+            rest = len(change.dependents) - len(shown)
+            yield [("    ", "text"), (f"{self.glyphs.ellipsis} {rest:,} more", "dim")]
+        for note in change.notes:
+            yield from self.hanging(("", "text"), one_line(note), "path", 4, columns)
 
     def _some_fields(self, fields: Sequence[FieldChange], count: int, columns: int) -> Iterator[Row]:
         shown = fields[:count] if len(fields) <= count else fields[: count - 1]
         for field in shown:
-            yield self._field(_FIELD_MARK[0], field, columns)
+            yield self.field(_FIELD_MARK[0], field, columns)
         rest = len(fields) - len(shown)
         if rest:
             yield [_FIELD_MARK, (f"{self.glyphs.ellipsis} {plural(rest, 'more field')}", "dim")]
@@ -234,43 +203,11 @@ class _View:
             yield [("    ", "text"), (cut(text.expandtabs(4), columns - 4, self.glyphs.ellipsis), styles[line.mark])]
 
 
-def _column(widths: Sequence[int], limit: int) -> int:
-    """As wide as nearly all of them need: a few long ones must not push everything else aside."""
-    usual = sorted(width for width in widths if width)
-    return min(usual[-(-len(usual) * 9 // 10) - 1], limit) if usual else 0
-
-
 _FIELD_MARK = ("      ", "text")
 
 
 def _resource(change: Change) -> str:
     return one_line(str(change.ref), 400)
-
-
-def _name(change: Change) -> Row:
-    """`Kind/namespace/` quietly, the name itself in full strength."""
-    ref = change.ref
-    where = f"{ref.kind}/{ref.namespace}/" if ref.namespace else f"{ref.kind}/"
-    return [(one_line(where, 300), "text"), (one_line(ref.name, 300), "strong")]
-
-
-def _source(change: Change) -> str:
-    return one_line(str(change.source)) if change.source else ""
-
-
-def _arrow(before: str | None, after: str | None, glyphs: Glyphs) -> Row:
-    if before is None:
-        return [(f"+ {after}", "new")]
-    if after is None:
-        return [(f"- {before}", "old")]
-    return [(before, "old"), (f" {glyphs.arrow} ", "dim"), (after, "new")]
-
-
-def short_path(path: str, columns: int, ellipsis: str = "…") -> str:
-    """A path cut at its start, where it can be at a `/`."""
-    short = cut_start(path, columns, ellipsis)
-    slash = short.find("/")
-    return ellipsis + short[slash:] if short != path and 0 < slash < len(short) - 8 else short
 
 
 def conflict_fields(conflict: Conflict) -> Iterator[FieldChange]:

@@ -1,4 +1,4 @@
-"""Plans, outcomes and progress on a terminal; the same as plain text where there is none.
+"""Rows on a terminal; the same as plain text where there is none.
 
 The only place that knows rich, and it asks for it only when there is colour or movement to show.
 """
@@ -7,23 +7,18 @@ from __future__ import annotations
 
 import os
 import sys
-import threading
-import time
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
-from typing import TYPE_CHECKING, Any, NamedTuple, Self, TextIO
+from collections.abc import Iterable, Mapping, Sequence
+from typing import TYPE_CHECKING, Any, NamedTuple, TextIO, TypedDict, Unpack
 
-from sloth_ci.core.events import Level
 from sloth_ci.core.outcome import Outcome
 from sloth_ci.core.plan import Plan
 from sloth_ci.report.layout import ASCII, UNICODE, Glyphs, Row, plain, safe
-from sloth_ci.report.outcome_view import history_rows, outcome_rows, seconds, status_rows
-from sloth_ci.report.plan_view import Detail, plan_rows
-from sloth_ci.report.text import one_line, visible
+from sloth_ci.report.outcome_view import history_rows, outcome_rows, status_rows
+from sloth_ci.report.plan_view import plan_rows
+from sloth_ci.report.view import Detail
 
 if TYPE_CHECKING:
     from rich.console import Console
-    from rich.progress import Progress, TaskID
     from rich.text import Text
 
 # Only the terminal's own eight colours: its owner chose them to be readable on the background.
@@ -47,6 +42,7 @@ THEME = {
     "critical": "bold magenta",
 }
 _PLAIN_WIDTH = 120
+_PLAIN_LINES = 24
 
 
 class Screen(NamedTuple):
@@ -62,6 +58,14 @@ class Screen(NamedTuple):
     def columns(self) -> int:
         """Columns to lay out for: some are kept free where an arrow takes two and an ellipsis three."""
         return self.width if self.glyphs.unicode else self.width - 6
+
+    def size(self) -> tuple[int, int]:
+        """Columns and lines of the terminal at this moment, which may have been resized."""
+        try:
+            size = os.get_terminal_size(self.file.fileno())
+        except OSError:
+            return self.width, _PLAIN_LINES
+        return min(self.width, size.columns or self.width), size.lines or _PLAIN_LINES
 
     def show(self, rows: Iterable[Row]) -> None:
         """Write rows, in one piece."""
@@ -115,14 +119,17 @@ def _can_encode(file: TextIO) -> bool:
     return True
 
 
-def console_of(screen: Screen) -> Console:
-    """A rich console that adds nothing of its own: no markup, no highlighting, no wrapping."""
+def console_of(screen: Screen, *, terminal: bool = False) -> Console:
+    """A rich console that adds nothing of its own: no markup, no highlighting, no wrapping.
+
+    With `terminal` it may move the cursor, in colour or without.
+    """
     from rich.console import Console
 
     return Console(
         file=screen.file,
         width=screen.width,
-        force_terminal=screen.colour,
+        force_terminal=terminal or screen.colour,
         color_system="standard" if screen.colour else None,
         no_color=not screen.colour,
         highlight=False,
@@ -145,211 +152,78 @@ def _styled(row: Row, glyphs: Glyphs) -> Text:
     return styled
 
 
-def show_plan(
-    plan: Plan,
-    *,
-    file: TextIO | None = None,
-    width: int | None = None,
-    colour: bool | None = None,
-    detail: Detail = "auto",
-    environ: Mapping[str, str] | None = None,
-) -> None:
+class Drawing:
+    """Rows at the bottom of a terminal that are drawn again and again, and that leave nothing behind.
+
+    Not for several threads at once.
+    """
+
+    def __init__(self, screen: Screen) -> None:
+        from rich.live import Live
+
+        self._screen = screen
+        self._console = console_of(screen, terminal=True)
+        self._live = Live(
+            console=self._console, auto_refresh=False, transient=True, redirect_stdout=False, redirect_stderr=False
+        )
+        self._live.start()
+
+    def draw(self, rows: Iterable[Row]) -> None:
+        """These rows instead of those before."""
+        from rich.text import Text
+
+        self._console.size = self._screen.size()
+        text = Text("\n", no_wrap=True, overflow="crop").join(_styled(row, self._screen.glyphs) for row in rows)
+        self._live.update(text, refresh=True)
+
+    def write(self, rows: Iterable[Row]) -> None:
+        """Rows that stay, above."""
+        for row in rows:
+            self._console.print(_styled(row, self._screen.glyphs), soft_wrap=True)
+
+    def stop(self) -> None:
+        """Take the rows away."""
+        self._live.stop()
+
+
+class Look(TypedDict, total=False):
+    """Where something is shown and how; what is left out is asked of the stream and of the environment."""
+
+    file: TextIO | None
+    """None: stdout."""
+    width: int | None
+    colour: bool | None
+    environ: Mapping[str, str] | None
+
+
+def _screen(**look: Unpack[Look]) -> Screen:
+    return screen_of(
+        look.get("file") or sys.stdout,
+        width=look.get("width"),
+        colour=look.get("colour"),
+        environ=look.get("environ"),
+    )
+
+
+def show_plan(plan: Plan, *, detail: Detail = "auto", **look: Unpack[Look]) -> None:
     """Show one plan. `detail="full"` adds every field of every change; without it, a large plan stays readable."""
-    screen = screen_of(file or sys.stdout, width=width, colour=colour, environ=environ)
+    screen = _screen(**look)
     screen.show(plan_rows(plan, screen.columns, detail, screen.glyphs))
 
 
-def show_outcome(
-    outcome: Outcome,
-    *,
-    file: TextIO | None = None,
-    width: int | None = None,
-    colour: bool | None = None,
-    environ: Mapping[str, str] | None = None,
-) -> None:
+def show_outcome(outcome: Outcome, **look: Unpack[Look]) -> None:
     """Show what became of a sync or a rollback."""
-    screen = screen_of(file or sys.stdout, width=width, colour=colour, environ=environ)
+    screen = _screen(**look)
     screen.show(outcome_rows(outcome, screen.columns, screen.glyphs))
 
 
-def show_status(
-    workflows: Sequence[Mapping[str, Any]],
-    *,
-    file: TextIO | None = None,
-    width: int | None = None,
-    colour: bool | None = None,
-    environ: Mapping[str, str] | None = None,
-) -> None:
+def show_status(workflows: Sequence[Mapping[str, Any]], **look: Unpack[Look]) -> None:
     """Show workflows as `gitops.get_workflow_status` describes them, one a line."""
-    screen = screen_of(file or sys.stdout, width=width, colour=colour, environ=environ)
+    screen = _screen(**look)
     screen.show(status_rows(workflows, screen.columns, screen.glyphs))
 
 
-def show_history(
-    syncs: Sequence[Mapping[str, Any]],
-    *,
-    file: TextIO | None = None,
-    width: int | None = None,
-    colour: bool | None = None,
-    environ: Mapping[str, str] | None = None,
-) -> None:
+def show_history(syncs: Sequence[Mapping[str, Any]], **look: Unpack[Look]) -> None:
     """Show finished syncs, each as `last_sync_result` describes one, one a line."""
-    screen = screen_of(file or sys.stdout, width=width, colour=colour, environ=environ)
+    screen = _screen(**look)
     screen.show(history_rows(syncs, screen.columns, screen.glyphs))
-
-
-_LEVELS: dict[Level, str] = {"debug": "dim", "info": "path", "warn": "warn", "error": "bad"}
-
-
-class TerminalObserver:
-    """Logs and progress on stderr, safe to call from many threads.
-
-    A phase is shown only when it takes longer than `delay` seconds: as a spinner with a count on a terminal, as plain
-    lines elsewhere (its start, one line every `every` seconds while items get done, its end).
-    """
-
-    def __init__(
-        self,
-        file: TextIO | None = None,
-        *,
-        verbose: bool = False,
-        environ: Mapping[str, str] | None = None,
-        delay: float = 1.0,
-        every: float = 10.0,
-        clock: Callable[[], float] = time.monotonic,
-    ) -> None:
-        self._screen = screen_of(file or sys.stderr, environ=environ)
-        self._verbose = verbose
-        self._delay, self._every, self._clock = delay, every, clock
-        self._lock = threading.RLock()
-        self._name = ""
-        self._total: int | None = None
-        self._done = 0
-        self._started = self._told = 0.0
-        self._announced = False
-        self._timer: threading.Timer | None = None
-        self._progress: Progress | None = None
-        self._task: TaskID | None = None
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self.close()
-
-    def log(self, level: Level, message: str) -> None:
-        """One line for the reader; further lines of the message are indented below it."""
-        if level == "debug" and not self._verbose:
-            return
-        first, *more = message.expandtabs(4).rstrip("\n").split("\n")
-        rows: list[Row] = [[(f"{level:<5} ", _LEVELS[level]), (visible(first), "text")]]
-        rows += [[("      ", "text"), (visible(line), "text")] for line in more]
-        with self._lock:
-            self._write(rows)
-
-    def phase(self, name: str, total: int | None = None) -> None:
-        """A new step starts, and with it the one before it ends."""
-        with self._lock:
-            self._end_phase()
-            self._name, self._total, self._done = one_line(name, 60), total, 0
-            self._started = self._told = self._clock()
-            self._announced = False
-            if self._progress is not None and self._task is not None:
-                self._progress.reset(self._task)
-                self._update()
-                return
-            timer = threading.Timer(self._delay, self._announce, args=(self._name, self._started))
-            timer.daemon = True
-            self._timer = timer
-            timer.start()
-
-    def advance(self, item: str) -> None:
-        """One item of the phase is done."""
-        with self._lock:
-            self._done += 1
-            if self._progress is not None:
-                self._update(item)
-            elif self._announced and self._clock() - self._told >= self._every:
-                self._told = self._clock()
-                self._write([[(f"      {self._name} {self._count()}", "dim")]])
-
-    def close(self) -> None:
-        """Take the progress away. Nothing is shown by itself after this."""
-        with self._lock:
-            self._end_phase()
-            self._name = ""
-            self._stop()
-
-    @contextmanager
-    def paused(self) -> Iterator[None]:
-        """Keep still while somebody else writes to the terminal or asks a question."""
-        with self._lock:
-            moving = self._progress is not None
-            self._stop()
-        try:
-            yield
-        finally:
-            with self._lock:
-                if moving and self._name:
-                    self._start()
-
-    def _announce(self, name: str, started: float) -> None:
-        """The phase has taken long enough to be worth a word."""
-        with self._lock:
-            if not self._name or (name, started) != (self._name, self._started) or self._announced:
-                return
-            self._announced = True
-            if self._screen.moving:
-                self._start()
-            else:
-                self._write([[(f"      {self._name} {self._count()}".rstrip(), "dim")]])
-
-    def _end_phase(self) -> None:
-        if self._timer is not None:
-            self._timer.cancel()
-            self._timer = None
-        if self._announced and self._progress is None and self._name and not self._screen.moving:
-            took = seconds(self._clock() - self._started)
-            ended = "done in" if self._done >= (self._total or 0) else "ended after"
-            self._write([[(f"      {self._name} {self._count()}".rstrip() + f" {ended} {took}", "dim")]])
-
-    def _count(self) -> str:
-        return f"{self._done:,}/{self._total:,}" if self._total else f"{self._done:,}" if self._done else ""
-
-    def _write(self, rows: Sequence[Row]) -> None:
-        if self._progress is None:
-            self._screen.show(rows)
-            return
-        for row in rows:
-            self._progress.console.print(_styled(row, self._screen.glyphs), soft_wrap=True)
-
-    def _start(self) -> None:
-        from rich.progress import Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
-
-        self._progress = Progress(
-            SpinnerColumn("dots" if self._screen.glyphs.unicode else "line"),
-            TextColumn("{task.description}", markup=False),
-            TextColumn("{task.fields[count]}", markup=False, style="bold"),
-            TextColumn("{task.fields[item]}", markup=False, style="dim"),
-            TimeElapsedColumn(),
-            console=console_of(self._screen),
-            transient=True,
-            redirect_stdout=False,
-            redirect_stderr=False,
-        )
-        self._task = self._progress.add_task(self._name, total=None, count=self._count(), item="")
-        self._progress.start()
-
-    def _update(self, item: str = "") -> None:
-        if self._progress is not None and self._task is not None:
-            self._progress.update(
-                self._task,
-                description=safe(self._name, unicode=self._screen.glyphs.unicode),
-                count=self._count(),
-                item=safe(one_line(item, 60), unicode=self._screen.glyphs.unicode),
-            )
-
-    def _stop(self) -> None:
-        if self._progress is not None:
-            self._progress.stop()
-            self._progress, self._task = None, None

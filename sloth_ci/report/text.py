@@ -137,6 +137,7 @@ def cut(text: str, columns: int, ellipsis: str = "…") -> str:
     """The text, shortened from its end to so many columns."""
     if width_of(text) <= columns:
         return text
+    ellipsis = ellipsis[: max(columns, 0)]
     room, kept = columns - width_of(ellipsis), []
     for char in text:
         room -= _width(char)
@@ -150,6 +151,7 @@ def cut_start(text: str, columns: int, ellipsis: str = "…") -> str:
     """The text, shortened from its start: the end of a path says more than its beginning."""
     if width_of(text) <= columns:
         return text
+    ellipsis = ellipsis[: max(columns, 0)]
     room, kept = columns - width_of(ellipsis), []
     for char in reversed(text):
         room -= _width(char)

@@ -11,7 +11,9 @@ import pytest
 from sloth_ci.core.immutable import ON_IMMUTABLE
 from sloth_ci.core.objects import Manifest, set_digest
 from sloth_ci.core.plan import Impact, Plan
-from sloth_ci.core.planner import PRUNE, Desired, Live, make_plan
+from sloth_ci.core.observed import Observed
+from sloth_ci.core.planner import Desired, Live, make_plan
+from sloth_ci.core.prune import PRUNE
 from sloth_ci.core.secrets import LAST_APPLIED, Fingerprinter
 from sloth_ci.core.workflow import ConflictPolicy, RepositorySpec, SyncPolicy, WorkflowSpec
 from support.bodies import body, deployment, manifest
@@ -37,7 +39,7 @@ def plan(
     return make_plan(
         workflow,
         Desired("c" * 40, wanted, set_digest(wanted)),
-        Live("directory live", owned | others, frozenset(owned)),
+        Live("directory live", Observed(owned | others), frozenset(owned)),
         Fingerprinter(key),
         **more,
     )
@@ -69,7 +71,7 @@ def test_a_moved_file_is_no_change_and_does_not_touch_the_digest() -> None:
         make_plan(
             WORKFLOW,
             Desired("c" * 40, [wanted], set_digest([wanted])),
-            Live("d", {here.ref: here}, frozenset([here.ref])),
+            Live("d", Observed({here.ref: here}), frozenset([here.ref])),
             Fingerprinter(b"k"),
         )
         for wanted in (here, there)
@@ -222,7 +224,7 @@ def test_the_same_object_twice_and_a_merge_that_git_cannot_make_are_conflicts() 
     result = make_plan(
         WORKFLOW,
         Desired("c" * 40, [first], set_digest([first]), duplicates=[(first, second)]),
-        Live("d", {}, frozenset()),
+        Live("d", Observed({}), frozenset()),
         Fingerprinter(b"k"),
         merge_conflicts=["k8s/web.yaml"],
     )

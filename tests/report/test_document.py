@@ -9,11 +9,19 @@ import pytest
 from sloth_ci.core.plan import Plan
 from sloth_ci.report.document import outcomes_document, plan_document, plans_document, to_json
 from support.outcomes import outcomes
+from support.panes import hostile_panes, shop
 from support.plans import change, field, forty, hostile, huge, plan
 from support.runner import commands_in
 
 SCHEMA = json.loads((Path(__file__).parents[2] / "docs" / "plan.schema.json").read_text())
-PLANS = {"forty": forty(), "hostile": hostile(), "huge": huge(), "empty": plan(environment=None, base=None)}
+PLANS = {
+    "forty": forty(),
+    "hostile": hostile(),
+    "huge": huge(),
+    "empty": plan(environment=None, base=None),
+    "panes": shop(),
+    "hostile panes": hostile_panes(),
+}
 
 
 @pytest.mark.parametrize("which", PLANS)
@@ -31,6 +39,36 @@ def test_the_schema_knows_every_key() -> None:
     assert list(document["changes"][0]) == list(defined["change"]["properties"])
     assert list(document["conflicts"][0]) == list(defined["conflict"]["properties"])
     assert list(document["summary"]) == list(defined["summary"]["properties"])
+
+
+def test_the_schema_knows_the_keys_of_the_panes() -> None:
+    document = plan_document(shop())
+    defined = SCHEMA["$defs"]
+    [kept] = [drift for drift in document["drift"] if drift["path"] == "spec.type"]
+    assert list(kept) == list(defined["drift"]["properties"])
+    assert list(document["hooks"][0]) == list(defined["hook"]["properties"])
+    assert list(document["intent"]) == list(defined["intent"]["properties"])
+    assert list(document["intent"]["summary"]) == list(defined["intent"]["properties"]["summary"]["properties"])
+    assert list(document["intent"]["changes"][0]) == list(defined["intended"]["properties"])
+
+
+def test_what_a_commit_intends_and_what_others_did() -> None:
+    document = plan_document(shop())
+    told = {one["resource"]: (one["type"], one["same"], one["brief"]) for one in document["intent"]["changes"]}
+    assert told["Deployment/shop/web"] == ("update", False, "image 1.25.0 → 1.26.0")
+    assert told["ConfigMap/shop/settings"] == ("update", True, "key LOG_LEVEL info → debug")
+    assert told["ConfigMap/shop/old-banner"] == ("delete", False, "1 key")
+    assert document["intent"]["summary"] == {
+        "total_changes": 5, "created_resources": 1, "updated_resources": 2, "deleted_resources": 2,
+    }  # fmt: skip
+    assert document["drift"][0] == {
+        "resource": "Deployment/shop/web", "path": "spec.replicas", "manager": "kubectl-edit at 2025-11-22 10:14",
+        "outcome": "overwritten", "masked": False, "live": 7, "git": 3,
+    }  # fmt: skip
+    assert "git" not in document["drift"][1]
+    assert "live" not in document["drift"][5]
+    assert document["changes"][0]["dependents"][0] == "41 objects live in it"
+    assert plan_document(plan())["intent"] is None
 
 
 def test_a_field_that_was_not_there_has_no_before() -> None:

@@ -7,15 +7,25 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from markdown_it import MarkdownIt
 from markdown_it.token import Token
+from msgspec.structs import replace
 
 from sloth_ci.core.plan import Conflict, Impact, Plan
 from sloth_ci.report.markdown import outcomes_markdown, plans_markdown
 from support.outcomes import hostile_outcomes, outcomes
+from support.panes import REASON, hostile_panes, shop, unhealthy
 from support.plans import change, field, forty, hostile, huge, plan
+from support.runner import commands_in
 
 GFM = MarkdownIt("commonmark", {"html": True}).enable(["table", "strikethrough"])
 OURS = {"<details>", "</details>", "<summary>", "</summary>", "<b>", "</b>", "<sub>", "</sub>", "<code>", "</code>"}
-PLANS = {"forty": forty(), "hostile": hostile(), "huge": huge(), "empty": plan()}
+PLANS = {
+    "forty": forty(),
+    "hostile": hostile(),
+    "huge": huge(),
+    "empty": plan(),
+    "panes": shop(),
+    "hostile panes": hostile_panes(),
+}
 
 
 def _tokens(text: str) -> list[Token]:
@@ -48,13 +58,15 @@ def test_only_our_own_markup_is_markup(which: str) -> None:
     assert not re.search(r"@\w", outside)
     rows = [token for token in _tokens(text) if token.type == "tr_open"]
     cells = [token for token in _tokens(text) if token.type in {"td_open", "th_open"}]
-    assert (len(rows), len(cells)) == (2, 14)
+    drifted = len(PLANS[which].drift)
+    tables = len({drift.outcome for drift in PLANS[which].drift})
+    assert (len(rows), len(cells)) == (2 + drifted + tables, 14 + 5 * (drifted + tables))
 
 
 @given(st.integers(0, 40_000))
 @settings(max_examples=60, deadline=None)
 def test_a_limit_is_kept_with_whole_parts(limit: int) -> None:
-    for plans in ([forty()], [hostile(), forty(), plan(environment="staging")]):
+    for plans in ([forty()], [shop(), hostile_panes()], [hostile(), forty(), plan(environment="staging")]):
         least = len(plans_markdown(plans, 0).encode())
         text = plans_markdown(plans, limit)
         assert len(text.encode()) <= max(limit, least)
@@ -107,7 +119,7 @@ def test_several_environments_have_sections() -> None:
 
 @pytest.mark.parametrize("limit", [60_000, 3_000, 100])
 def test_outcomes(limit: int) -> None:
-    text = outcomes_markdown([*outcomes(), *hostile_outcomes()], limit)
+    text = outcomes_markdown([unhealthy(), *outcomes(), *hostile_outcomes()], limit)
     _check_whole(text)
     assert len(text.encode()) <= limit
     assert not re.search(r"@\w", "".join(token.content for token in _tokens(text) if token.type == "text"))
@@ -136,3 +148,55 @@ def test_no_secret_needs_to_be_known() -> None:
 def test_an_empty_way_out_makes_no_heading_of_the_line_above() -> None:
     text = plans_markdown([plan(conflicts=(Conflict("validation", "X/x", "", ("",)),))])
     assert [token.tag for token in GFM.parse(text) if token.type == "heading_open"] == ["h3"]
+
+
+def test_the_panes_of_a_cluster() -> None:
+    text = plans_markdown([shop()])
+    assert text.startswith(
+        "### 5 changes to production · highest impact 🟣 **critical** · 1 irreversible · overwrites 3 fields of others\n"
+    )
+    inside = [
+        "\n  - ⚠️ 41 objects live in it\n",
+        "\n**The commit** changes 5 objects: the cluster would see 2 of them differently.\n\n- **~** `Deployment/shop/web` image",
+        "\n- **-** `ConfigMap/shop/old-banner` no change in the cluster\n",
+        "\n⛔ <b>drift</b>: a sync refuses because of 1 field that others changed\n",
+        "| <code>Deployment/shop/web</code> | <code>spec.replicas</code> | <code>7</code> | <code>3</code> | kubectl-edit at 2025-11-22 10:14 |",
+        "<summary>ℹ️ <b>drift</b>: a sync leaves 2 fields to their owners</summary>",
+        "A sync also runs PreSync `Job/shop/migrate`, PostSync `Job/shop/smoke-test`.",
+        " · **not in the commit**\n",
+        " · taken over from kubectl apply (client-side)\n",
+    ]
+    places = [text.index(part) for part in inside]
+    assert places[:8] == sorted(places[:8])
+    assert "The commit changes the same 5 objects.\n" in plans_markdown([replace(shop(), intent=shop().changes)])
+
+
+def test_a_reason_of_many_lines_is_in_a_fence_that_it_cannot_leave() -> None:
+    text = outcomes_markdown([unhealthy()])
+    fences = [token for token in GFM.parse(text) if token.type == "fence"]
+    assert [fence.info for fence in fences] == ["text", "text"]
+    assert fences[1].content.split("\n")[0] == REASON.split("\n")[1]
+    assert "  ```\n" in fences[1].content
+    assert "\\x1b[31m" in fences[1].content
+    assert not commands_in(text)
+
+
+def test_long_reasons_never_crowd_out_the_outcome() -> None:
+    item = unhealthy().items[0]
+    many = replace(
+        unhealthy(), items=tuple(replace(item, message=REASON + "x" * 300 + "\nend" * 60) for _ in range(50))
+    )
+    text = outcomes_markdown([many], 30_000)
+    _check_whole(text)
+    assert "**failed**" in text
+    assert "more outcomes" not in text
+
+
+def test_plans_without_room_are_counted() -> None:
+    assert "| … 2 more | | | | | | |" in plans_markdown([plan() for _ in range(52)])
+
+
+def test_markdown_in_a_log_is_no_command() -> None:
+    context = "a\n::error::b\n##[error]c\n"
+    one = change("update", "ConfigMap", "x", field("data.text", context, context + "d\n"))
+    assert not commands_in(plans_markdown([plan(one)]))

@@ -1,36 +1,16 @@
 from __future__ import annotations
 
 import io
-import os
-import pty
 import re
 import sys
 import threading
-import time
-from collections.abc import Callable
 
 import pytest
 
 from sloth_ci.core.events import Observer
-from sloth_ci.report.terminal import TerminalObserver
+from sloth_ci.report.progress import TerminalObserver
 from support.runner import commands_in
-
-
-class Clock:
-    """A clock that only moves when it is told to."""
-
-    def __init__(self) -> None:
-        self.now = 100.0
-
-    def __call__(self) -> float:
-        return self.now
-
-
-def _until(condition: Callable[[], bool], within: float = 20) -> None:
-    deadline = time.monotonic() + within
-    while not condition():
-        assert time.monotonic() < deadline, "it never came true"
-        time.sleep(0.005)
+from support.vt import Clock, Terminal, until
 
 
 def test_it_is_an_observer() -> None:
@@ -71,7 +51,7 @@ def test_a_long_phase_says_that_it_starts_goes_on_and_ends() -> None:
     out, clock = io.StringIO(), Clock()
     with TerminalObserver(out, environ={}, delay=0, every=10, clock=clock) as observer:
         observer.phase("apply", 400)
-        _until(lambda: "apply" in out.getvalue())
+        until(lambda: "apply" in out.getvalue())
         observer.advance("a")
         clock.now += 11
         observer.advance("b")
@@ -101,54 +81,23 @@ def test_threads_never_break_each_others_lines() -> None:
     assert all(re.fullmatch(r"info  worker \d line \d+ x{200}", line) for line in logs)
 
 
-class Terminal:
-    """A real pseudo-terminal, read in the background."""
-
-    def __init__(self) -> None:
-        self.master, slave = pty.openpty()
-        self.file = os.fdopen(slave, "w", encoding="utf-8")
-        self._bytes = b""
-        self._thread = threading.Thread(target=self._read, daemon=True)
-        self._thread.start()
-
-    def _read(self) -> None:
-        while True:
-            try:
-                chunk = os.read(self.master, 65536)
-            except OSError:  # Linux says EIO when the other end is closed
-                return
-            if not chunk:
-                return
-            self._bytes += chunk
-
-    @property
-    def text(self) -> str:
-        return self._bytes.decode("utf-8", "replace")
-
-    def close(self) -> str:
-        self.file.close()
-        self._thread.join(10)
-        os.close(self.master)
-        return self.text
-
-
 @pytest.mark.skipif(sys.platform == "win32", reason="no pseudo-terminals")
 def test_a_terminal_gets_a_spinner_that_leaves_nothing_behind() -> None:
     terminal = Terminal()
     environ = {"TERM": "xterm", "COLUMNS": "100"}
     with TerminalObserver(terminal.file, environ=environ, delay=0) as observer:
         observer.phase("apply", 40)
-        _until(lambda: "0/40" in terminal.text)
+        until(lambda: "0/40" in terminal.text)
         observer.advance("Deployment/shop/web")
-        _until(lambda: "1/40" in terminal.text)
+        until(lambda: "1/40" in terminal.text)
         observer.log("warn", "in between")
         with observer.paused():
             before = len(terminal.text)
             terminal.file.write("question? ")
             terminal.file.flush()
-            _until(lambda: "question? " in terminal.text[before:])
+            until(lambda: "question? " in terminal.text[before:])
         observer.phase("health")
-        _until(lambda: "health" in terminal.text)
+        until(lambda: "health" in terminal.text)
     text = terminal.close()
     assert "warn" in text
     assert "in between" in text

@@ -11,11 +11,13 @@ from typing import Any
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from msgspec.structs import replace
 
 from sloth_ci.core.plan import Impact, Plan
 from sloth_ci.report.terminal import screen_of, show_history, show_outcome, show_plan, show_status
 from sloth_ci.report.text import width_of
 from support.outcomes import hostile_outcomes, outcomes
+from support.panes import hostile_panes, shop, unhealthy
 from support.plans import EVIL, change, field, forty, hostile, huge, plan
 from support.runner import commands_in
 
@@ -24,7 +26,7 @@ UNSEEN = re.compile("[\x00-\x09\x0b-\x1f\x7f-\x9f\u200b\u200e\u200f\u202a-\u202e
 
 
 def _outcomes(**options: Any) -> None:
-    for one in outcomes() + hostile_outcomes():
+    for one in [*outcomes(), *hostile_outcomes(), unhealthy()]:
         show_outcome(one, **options)
 
 
@@ -33,6 +35,9 @@ SHOWN: dict[str, Callable[..., None]] = {
     "forty in full": lambda **k: show_plan(forty(), detail="full", **k),
     "hostile": lambda **k: show_plan(hostile(), **k),
     "hostile in full": lambda **k: show_plan(hostile(), detail="full", **k),
+    "panes": lambda **k: show_plan(shop(), **k),
+    "hostile panes": lambda **k: show_plan(hostile_panes(), **k),
+    "hostile panes in full": lambda **k: show_plan(hostile_panes(), detail="full", **k),
     "huge": lambda **k: show_plan(huge(), **k),
     "outcomes": _outcomes,
     "status": lambda **k: show_status([_status(evil) for evil in EVIL], **k),
@@ -253,9 +258,52 @@ def test_tables() -> None:
 
 def test_a_plain_report_needs_no_rich() -> None:
     code = (
-        "import io, sys; from support.plans import forty; from sloth_ci.report.terminal import show_plan, TerminalObserver;"
+        "import io, sys; from support.plans import forty; from sloth_ci.report.terminal import show_plan; from sloth_ci.report.progress import TerminalObserver;"
         "show_plan(forty(), file=io.StringIO(), width=80, environ={}); TerminalObserver().log('info', 'x');"
         "sys.exit('rich' in sys.modules)"
     )
     environ = {**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)}
     assert subprocess.run([sys.executable, "-c", code], env=environ, check=False, capture_output=True).returncode == 0
+
+
+def test_a_reason_of_many_lines_is_shown_as_it_is() -> None:
+    shown = _text(lambda **k: show_outcome(unhealthy(), **k), width=100)
+    assert (
+        shown
+        == """\
+✗ shop · production: failed
+  directory live/production · 3 applied, 2 failed · degraded · 3 min 23 s
+  2 objects are not healthy:
+    Deployment/shop/web: 1 of 3 pods is in CrashLoopBackOff
+    Job/shop/seed: BackoffLimitExceeded
+  ~ Deployment/shop/web  failed  1 of 3 pods is in CrashLoopBackOff
+        pod web-6c9f7d-x2x7q: container web restarted 4 times, the last time with exit code 1
+        events:
+          08:14:03 BackOff: Back-off restarting failed container web in pod web-6c9f7d-x2x7q
+        log of container web:
+          : :error file=app.py::this is a line of the application, and no command
+          ```
+          Traceback (most recent call last):
+            File "app.py", line 1   in <module>
+          KeyError: 'DATABASE_URL' \\x1b[31m
+  + Job/shop/seed  failed  BackoffLimitExceeded
+  - PersistentVolumeClaim/shop/orders-data
+  - Secret/shop/legacy-gateway
+  ~ Service/shop/frontend-external
+  revision  4f2c9b1e8d7a · digest 9d5ed678.2c26b46b
+"""
+    )
+
+
+def test_reasons_of_a_whole_cluster_are_bounded() -> None:
+    loud = "it fails\n" + "a line of the log " * 100 + "\n" + "more\n" * 5000
+    items = tuple(replace(item, message=loud) for item in outcomes()[1].items if item.status == "failed") * 20
+    shown = _text(lambda **k: show_outcome(replace(unhealthy(), items=items, message=loud), **k), width=80)
+    assert shown.count("\n") < 300
+    assert "… 4,921 more lines" in shown
+    assert "… 4,985 more lines" in shown
+
+
+def test_tables_have_one_line_of_a_message() -> None:
+    rows = [{"id": "x", "status": "failed", "message": unhealthy().message}]
+    assert "2 objects are not healthy: …\n" in _text(lambda **k: show_history(rows, **k), width=120)

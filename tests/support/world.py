@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 import msgspec
 
 from sloth_ci.core.errors import ApprovalError
-from sloth_ci.core.events import Level
+from sloth_ci.core.events import ItemState, Level
 from sloth_ci.core.outcome import RollbackOutcome, SyncOutcome
 from sloth_ci.core.plan import Plan
 from sloth_ci.core.workflow import RepositorySpec, WorkflowSpec, read_table
@@ -38,6 +39,9 @@ class Listener:
 
     def advance(self, item: str) -> None:
         self.lines.append(("debug", item))
+
+    def item(self, ref: str, state: ItemState, detail: str = "") -> None:
+        self.lines.append(("debug", f"{ref} {state} {detail}".rstrip()))
 
     def text(self) -> str:
         return "\n".join(message for _, message in self.lines)
@@ -118,20 +122,32 @@ class World:
         }
         return Session(**{**settings, **more})
 
+    @contextmanager
+    def opened(self, session: Session | None = None) -> Iterator[Session]:
+        """A session that is closed at the end."""
+        session = session or self.session()
+        try:
+            yield session
+        finally:
+            session.close()
+
     def sync(self, workflow: WorkflowSpec, **more: Any) -> SyncOutcome:
-        session = more.pop("session", None) or self.session()
-        return sync(session, workflow, **more)
+        with self.opened(more.pop("session", None)) as session:
+            return sync(session, workflow, **more)
 
     def preview(self, workflow: WorkflowSpec, **more: Any) -> Plan:
-        return preview(self.session(), workflow, **more)
+        with self.opened() as session:
+            return preview(session, workflow, **more)
 
     def rollback(
         self, workflow: WorkflowSpec, to: str = "previous", reason: str = "because", **more: Any
     ) -> RollbackOutcome:
-        return rollback(self.session(**more), workflow, to=to, reason=reason)
+        with self.opened(self.session(**more)) as session:
+            return rollback(session, workflow, to=to, reason=reason)
 
     def status(self, workflow: WorkflowSpec) -> dict[str, Any]:
-        return status(self.session(), workflow)
+        with self.opened() as session:
+            return status(session, workflow)
 
     def live(self, folder: str = "live") -> dict[str, str]:
         """The destination: path to content."""

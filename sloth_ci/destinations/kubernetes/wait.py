@@ -1,0 +1,386 @@
+"""Waiting until objects are healthy, by watches, with the reason a person needs where they are not."""
+
+from __future__ import annotations
+
+import time
+from collections import defaultdict
+from collections.abc import Callable, Collection, Mapping, Sequence
+from concurrent import futures
+from contextlib import suppress
+from queue import Empty, SimpleQueue
+from typing import Final
+
+from sloth_ci.core.errors import Interrupted, UnhealthyError, UnreachableError
+from sloth_ci.core.events import ItemState
+from sloth_ci.core.health import State, Verdict, is_judged, verdict
+from sloth_ci.core.hooks import hook_phases
+from sloth_ci.core.objects import Body, Ref
+from sloth_ci.core.rollout import uid_of
+from sloth_ci.core.status import table, text
+from sloth_ci.core.words import clip, plural
+from sloth_ci.destinations.kubernetes.claims import CLAIM, Claims
+from sloth_ci.destinations.kubernetes.cluster import Cluster
+from sloth_ci.destinations.kubernetes.discovery import Resource
+from sloth_ci.destinations.kubernetes.reasons import Culprit, Reasons
+from sloth_ci.destinations.kubernetes.watches import Feed, News
+from sloth_ci.destinations.kubernetes.workloads import Workloads
+
+GRACE: Final = 10.0
+"""Seconds that a failure must stand which kubelet or the scheduler works on by itself.
+
+A first pull that fails, or a program that ends because its database starts at the same moment, is tried again after ten
+seconds (kubelet's first back-off). Nothing else is waited for meanwhile; a failure that is final ends the wait at once.
+"""
+
+STATES: Final[Mapping[State, ItemState]] = {
+    "healthy": "healthy",
+    "progressing": "progressing",
+    "failed": "failed",
+    "suspended": "applied",
+    "terminating": "deleting",
+}
+"""A verdict in the words of an `Observer`."""
+
+_LOOK: Final = 0.5
+_AT_ONCE: Final = 1000
+"""News that are taken in before the next look at the clock."""
+_REST: Final = 4
+"""Between two rounds over all objects, at least so many times as long as a round takes."""
+_TOLD_ABOUT: Final = 10
+"""Objects that are told about with events and logs; the others with their reason."""
+_ASKERS: Final = 8
+_END_SECONDS: Final = 2.0
+"""How long to wait for threads that wait for a server that hangs."""
+_GOES_ON: Final = "the next sync goes on from here"
+
+
+def wait(
+    cluster: Cluster,
+    refs: Collection[Ref],
+    *,
+    timeout: float,
+    stopped: Callable[[], bool],
+    told: Callable[[Ref, Verdict], None],
+    uids: Mapping[Ref, str] | None = None,
+    grace: float = GRACE,
+) -> bool:
+    """Wait until all objects are healthy, for at most `timeout` seconds. Returns True.
+
+    Ends as soon as nothing can get better: only healthy and failed ones are left. What is suspended is not waited for,
+    as only a person can go on with it, but for hooks: they are to be done. `told` is called by the calling thread with
+    each new verdict; `stopped` is looked at every half second. `uids` are those of the objects that were written: another
+    object of the same name is a failure.
+
+    Raises UnhealthyError naming every object that is not healthy with its reason, its last events and the last log
+    lines of its failing container, and Interrupted.
+    """
+    waiting = _Waiting(cluster, refs, told, uids or {}, grace)
+    deadline = time.monotonic() + timeout
+    try:
+        waiting.begin()
+        while not waiting.is_over():
+            left = deadline - time.monotonic()
+            _check(stopped)
+            if left <= 0:
+                raise waiting.unhealthy(f" after {timeout:g} s", stopped)
+            waiting.look(min(_LOOK, left))
+        if waiting.bad():
+            raise waiting.unhealthy("", stopped)
+        return True
+    finally:
+        waiting.end()
+
+
+class _Object:
+    """One object that is waited for."""
+
+    __slots__ = ("body", "ref", "resource", "retried", "uid", "verdict")
+
+    def __init__(self, ref: Ref, uid: str) -> None:
+        self.ref = ref
+        self.uid = uid
+        self.resource: Resource | None = None
+        self.body: Body | None = None
+        self.verdict: Verdict | None = None
+        self.retried = False
+        """It failed, and something is still trying."""
+
+    @property
+    def is_settled(self) -> bool:
+        """Whether waiting longer changes nothing, as far as one can know."""
+        if self.verdict is None:
+            return False
+        if self.verdict.state == "suspended":
+            return self.body is None or hook_phases(self.body) is None
+        return self.verdict.state in {"healthy", "failed"}
+
+    @property
+    def is_good(self) -> bool:
+        return self.verdict is not None and self.verdict.state != "failed" and self.is_settled
+
+
+class _Round:
+    """When all open objects are judged again: soon after there is a reason, but thousands of them not for each pod."""
+
+    def __init__(self) -> None:
+        self._wanted = True
+        self._ended = time.monotonic()
+        self._took = 0.0
+
+    def want(self) -> None:
+        """There is a reason."""
+        self._wanted = True
+
+    def left(self) -> float:
+        """Seconds until it is time."""
+        pause = max(0.0 if self._wanted else _LOOK, _REST * self._took)
+        return max(0.0, self._ended + pause - time.monotonic())
+
+    def __enter__(self) -> None:
+        self._wanted = False
+        self._began = time.monotonic()
+
+    def __exit__(self, *_: object) -> None:
+        self._ended = time.monotonic()
+        self._took = self._ended - self._began
+
+
+class _Waiting:
+    def __init__(
+        self,
+        cluster: Cluster,
+        refs: Collection[Ref],
+        told: Callable[[Ref, Verdict], None],
+        uids: Mapping[Ref, str],
+        grace: float,
+    ) -> None:
+        self._cluster = cluster
+        self._told = told
+        self._grace = grace
+        self._objects = {ref: _Object(ref, uids.get(ref, "")) for ref in sorted(refs)}
+        self._open = set(self._objects.values())
+        self._watched: dict[Feed, dict[str, _Object]] = {}
+        self._trouble: dict[Feed, str] = {}
+        self._round = _Round()
+        self._still_since: float | None = None
+        self._news: SimpleQueue[News] = SimpleQueue()
+        self._reasons = Reasons(cluster)
+        self._asking = futures.ThreadPoolExecutor(_ASKERS, thread_name_prefix="reasons")
+        self._workloads = Workloads(cluster, self._news, self._reasons, self._asking)
+        self._claims = Claims(cluster, self._news, self._reasons)
+
+    # --- the course of it ---
+
+    def begin(self) -> None:
+        """Start a watch for each kind and namespace whose objects can be anything but healthy."""
+        groups: dict[tuple[Resource, str], dict[str, _Object]] = defaultdict(dict)
+        for item in self._objects.values():
+            ref = item.ref
+            if not is_judged(ref):
+                self._say(item, Verdict("healthy", ""))
+                continue
+            item.resource = resource = self._cluster.discovery.find(ref.group, ref.kind)
+            if resource is None:
+                self._say(item, Verdict("failed", f"the server has no kind {ref.kind} of {ref.group or 'the core'}"))
+            elif "watch" not in resource.verbs:
+                self._say(item, Verdict("healthy", "its kind cannot be watched"))
+            else:
+                namespace = (ref.namespace or self._cluster.namespace) if resource.namespaced else ""
+                groups[resource, namespace][ref.name] = item
+        for (resource, namespace), items in groups.items():
+            feed = Feed(self._cluster, resource, namespace, self._news, frozenset(items))
+            self._watched[feed] = items
+            feed.start()
+
+    def look(self, seconds: float) -> None:
+        """Take in what is new, waiting for it for at most so many seconds, and judge."""
+        touched: set[_Object] = set()
+        with suppress(Empty):
+            self._take(self._news.get(timeout=min(seconds, self._round.left())), touched)
+            for _ in range(_AT_ONCE):
+                self._take(self._news.get_nowait(), touched)
+        now = self._now()
+        if self._round.left():
+            self._judge(touched, now)
+        else:
+            # The open ones again, too: pods tell about workloads, and time passes.
+            with self._round:
+                self._judge(touched | self._open, now)
+
+    def is_over(self) -> bool:
+        """Whether only healthy and failed ones are left, and the failed ones for good."""
+        now = time.monotonic()
+        if not (self._workloads.is_known and all(item.is_settled for item in self._open)):
+            self._still_since = None
+            return False
+        self._still_since = self._still_since or now
+        return not any(item.retried for item in self._open) or now - self._still_since >= self._grace
+
+    def bad(self) -> list[_Object]:
+        """Those that are not healthy."""
+        return [item for item in self._objects.values() if not item.is_good]
+
+    def end(self) -> None:
+        """End all threads."""
+        feeds = [*self._watched, *self._workloads.feeds, *self._claims.feeds]
+        for feed in feeds:
+            feed.end()
+        deadline = time.monotonic() + _END_SECONDS
+        for feed in feeds:
+            feed.join(max(0.0, deadline - time.monotonic()))
+        self._asking.shutdown(wait=False, cancel_futures=True)
+
+    # --- news ---
+
+    def _take(self, news: News, touched: set[_Object]) -> None:
+        if news.kind == "trouble":
+            self._trouble[news.feed] = news.error.message if news.error else ""
+        else:
+            self._trouble.pop(news.feed, None)
+        if self._workloads.take(news) or self._claims.take(news):
+            self._round.want()
+            return
+        items = self._watched[news.feed]
+        if news.kind == "refused":
+            for item in items.values():
+                why = news.error.message if news.error else ""
+                self._conclude(item, Verdict("failed", f"it cannot be watched: {clip(why, 300)}"))
+        elif news.kind == "listed":
+            for name, item in items.items():
+                body = news.objects.get(name)
+                if body is None:
+                    self._lose(item, item.body)
+                else:
+                    self._see(item, body, touched)
+        else:
+            for name, body in news.objects.items():
+                if news.kind == "gone":
+                    self._lose(items[name], body)
+                else:
+                    self._see(items[name], body, touched)
+
+    def _see(self, item: _Object, body: Body, touched: set[_Object]) -> None:
+        if item.resource is None:
+            return
+        item.uid = item.uid or uid_of(body)
+        if uid_of(body) == item.uid:
+            item.body = body
+            touched.add(item)
+        else:
+            self._conclude(item, Verdict("failed", "it was replaced by another object of its name"))
+
+    def _lose(self, item: _Object, last: Body | None) -> None:
+        """An object is gone. A Job may have deleted itself after it ended."""
+        if item.resource is None:
+            return
+        item.body = last or item.body
+        found = Verdict("failed", "it is gone: somebody deleted it")
+        if (item.ref.group, item.ref.kind) == ("batch", "Job"):
+            found = self._how_it_ended(item) or found
+        self._conclude(item, found)
+
+    def _conclude(self, item: _Object, found: Verdict) -> None:
+        """Nothing that happens from now on is about this object."""
+        item.resource = None
+        item.retried = False
+        self._say(item, found)
+
+    def _how_it_ended(self, item: _Object) -> Verdict | None:
+        """What became of a Job that is gone, by its last state or, where nobody saw that, by the events about it."""
+        if item.body is not None:
+            if "ttlSecondsAfterFinished" not in table(item.body.get("spec")):
+                return None
+            metadata = {k: v for k, v in item.body["metadata"].items() if k != "deletionTimestamp"}
+            last = verdict({**item.body, "metadata": metadata}, self._now())
+            return last if last.state == "failed" else Verdict("healthy", "it ended and deleted itself")
+        if item.uid:
+            happened = {
+                event.reason
+                for event in self._reasons.events_of(item.ref.namespace or self._cluster.namespace, item.uid)
+            }
+            if "Completed" in happened:
+                return Verdict("healthy", "it completed and is gone")
+        return None
+
+    # --- verdicts ---
+
+    def _judge(self, items: Collection[_Object], now: float) -> None:
+        for item in sorted(items, key=lambda item: item.ref):
+            if item.resource is not None and item.body is not None:
+                self._judge_one(item, item.body, now)
+
+    def _judge_one(self, item: _Object, body: Body, now: float) -> None:
+        kind = (item.ref.group, item.ref.kind)
+        late = kind == CLAIM and self._claims.binds_late(body)
+        found, item.retried = self._workloads.judge(kind, body, verdict(body, now, binds_late=late), now)
+        self._say(item, found)
+
+    def _say(self, item: _Object, found: Verdict) -> None:
+        if item.verdict != found:
+            item.verdict = found
+            self._told(item.ref, found)
+        if found.state == "healthy":
+            self._open.discard(item)
+        else:
+            self._open.add(item)
+
+    def _now(self) -> float:
+        try:
+            return self._cluster.client.now()
+        except UnreachableError:  # nobody says what time it is there: it will be the same as here
+            return time.time()
+
+    # --- the end ---
+
+    def unhealthy(self, after: str, stopped: Callable[[], bool]) -> UnhealthyError:
+        """What is not healthy, and why, as an error. Raises Interrupted."""
+        bad = self.bad()
+        asked = [self._asking.submit(self._details, item, self._culprits(item)) for item in bad[:_TOLD_ABOUT]]
+        while futures.wait(asked, timeout=_LOOK).not_done:
+            _check(stopped)
+        details = [answer.result() for answer in asked] + [[] for _ in bad[_TOLD_ABOUT:]]
+        if len(bad) == 1:
+            lines = [f"{bad[0].ref} is not healthy{after}: {self._reason(bad[0])}"]
+            lines += [f"  {line}" for line in details[0]]
+        else:
+            lines = [f"{len(bad)} of {plural(len(self._objects), 'object')} are not healthy{after}:"]
+            for item, more in zip(bad, details, strict=True):
+                lines += [f"  {item.ref}: {self._reason(item)}", *(f"    {line}" for line in more)]
+        lines += [f"  ({note})" for note in self._reasons.notes]
+        return UnhealthyError("\n".join(lines), _hint(bad[0].ref, timed_out=bool(after)))
+
+    def _reason(self, item: _Object) -> str:
+        found = item.verdict
+        reason = "the server has not said anything about it" if found is None else found.reason or found.state
+        troubles = (said for feed, said in self._trouble.items() if item in self._watched.get(feed, {}).values())
+        trouble = next(troubles, "")
+        return f"{reason} (at the end the server did not answer: {trouble})" if trouble else reason
+
+    def _culprits(self, item: _Object) -> list[Culprit]:
+        if item.body is None or item.verdict is None or item.verdict.state == "terminating":
+            return []
+        return self._workloads.culprits((item.ref.group, item.ref.kind), item.body, self._now())
+
+    def _details(self, item: _Object, culprits: Sequence[Culprit]) -> list[str]:
+        """Lines below an object's reason."""
+        if item.body is None:
+            return []
+        lines: list[str] = []
+        for culprit in culprits:
+            said = f"pod {text(table(culprit.pod.get('metadata')).get('name'))}: {culprit.why.reason}"
+            if item.ref.kind != "Pod" and (item.verdict is None or item.verdict.reason != said):
+                lines.append(said)
+            lines += self._reasons.about_pod(culprit)
+        return lines or list(self._reasons.about(item.body))
+
+
+def _check(stopped: Callable[[], bool]) -> None:
+    if stopped():
+        raise Interrupted("stopped while waiting for health", _GOES_ON)
+
+
+def _hint(ref: Ref, *, timed_out: bool) -> str:
+    namespace = f"-n {ref.namespace} " if ref.namespace else ""
+    kind = f"{ref.kind}.{ref.group}" if ref.group else ref.kind
+    more = f"`kubectl {namespace}describe {kind.lower()} {ref.name}` tells more"
+    return f"{more}; sync_policy.health_check.timeout gives it longer" if timed_out else more

@@ -1,0 +1,200 @@
+"""The engine on a real cluster, from a commit to what kubectl sees, and back."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from sloth_ci.core.errors import ConflictError, LockedError
+from sloth_ci.core.objects import Ref
+from sloth_ci.engine.doctor import workflow_findings
+from sloth_ci.engine.drift import drift
+from sloth_ci.engine.place import locked, open_place
+from support.bodies import deployment
+from support.cluster import ControlPlane
+from support.clusterworld import ClusterWorld
+from support.gitrepo import GitRepo
+from support.world import configmap
+
+
+@pytest.fixture
+def world(
+    tmp_path: Path, git_repo: Callable[..., GitRepo], control_plane: ControlPlane, namespace: str
+) -> ClusterWorld:
+    return ClusterWorld(tmp_path, git_repo, control_plane, namespace)
+
+
+def web(image: str = "web:1", **more: Any) -> dict[str, Any]:
+    """A Deployment that names no namespace."""
+    body = deployment(image=image, **more)
+    del body["metadata"]["namespace"]
+    return body
+
+
+def plain(name: str, **data: str) -> dict[str, Any]:
+    body = configmap(name, **data)
+    body["metadata"].pop("namespace", None)
+    return body
+
+
+def test_a_commit_arrives_and_a_second_preview_is_empty(world: ClusterWorld) -> None:
+    workflow = world.to_cluster()
+    world.push("one", {"k8s/web.yaml": web(), "k8s/a.yaml": plain("a", key="1")})
+    plan = world.preview(workflow)
+    assert {(change.type, str(change.ref)) for change in plan.changes} == {
+        ("create", f"Deployment/{world.namespace}/web"),
+        ("create", f"ConfigMap/{world.namespace}/a"),
+    }
+    assert not plan.conflicts
+    assert world.objects() == set()
+    outcome = world.sync(workflow, approved=plan)
+    assert (outcome.status, outcome.health) == ("succeeded", "healthy"), outcome.message
+    assert world.objects() == {"Deployment/web", "ConfigMap/a"}
+    again = world.preview(workflow)
+    assert (again.changes, again.drift, again.unchanged) == ((), (), 2)
+    assert world.sync(workflow).status == "nothing"
+    assert world.status(workflow)["status"] == "synced"
+
+
+def test_the_plan_shows_declared_fields_alone(world: ClusterWorld) -> None:
+    workflow = world.to_cluster()
+    world.push("one", {"k8s/web.yaml": web("web:1")})
+    world.sync(workflow)
+    world.push("two", {"k8s/web.yaml": web("web:2")})
+    plan = world.preview(workflow)
+    (change,) = plan.changes
+    assert [(f.path, f.before, f.after) for f in change.fields] == [
+        ("spec.template.spec.containers[name=web].image", "web:1", "web:2")
+    ]
+    assert plan.intent is not None
+    assert [c.ref for c in plan.intent] == [change.ref]
+
+
+def test_a_broken_image_is_rolled_back_in_the_cluster_and_in_git(world: ClusterWorld) -> None:
+    workflow = world.to_cluster()
+    world.push("one", {"k8s/web.yaml": web("web:1"), "k8s/a.yaml": plain("a", key="1")})
+    assert world.sync(workflow).status == "succeeded"
+    before = world.spec_of_all()
+    bad = world.push("two", {"k8s/web.yaml": web("broken:2"), "k8s/b.yaml": plain("b")}, delete=("k8s/a.yaml",))
+    outcome = world.sync(workflow)
+    assert (outcome.status, outcome.rolled_back) == ("failed", True), outcome.message
+    assert "ImagePullBackOff" in outcome.message
+    assert world.spec_of_all() == before
+    assert world.log()[0].startswith(f"Revert {bad[:10]}")
+    assert world.sync(workflow).status == "nothing"
+
+
+def test_what_is_gone_from_git_is_pruned_and_what_is_not_ours_stays(world: ClusterWorld) -> None:
+    workflow = world.to_cluster()
+    world.kubectl("create", "configmap", "theirs")
+    world.push("one", {"k8s/web.yaml": web(), "k8s/a.yaml": plain("a"), "k8s/b.yaml": plain("b")})
+    world.sync(workflow)
+    world.push("two", {}, delete=("k8s/a.yaml",))
+    plan = world.preview(workflow)
+    assert [(c.type, c.ref.name) for c in plan.changes] == [("delete", "a")]
+    assert world.sync(workflow, approved=plan).status == "succeeded"
+    assert world.objects() == {"Deployment/web", "ConfigMap/b", "ConfigMap/theirs"}
+
+
+def test_a_namespace_and_a_crd_stay_unless_they_say_otherwise(world: ClusterWorld) -> None:
+    workflow = world.to_cluster()
+    extra = f"{world.namespace}-extra"
+    world.push(
+        "one",
+        {
+            "k8s/web.yaml": web(),
+            "k8s/ns.yaml": {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": extra}},
+            "k8s/in.yaml": {"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": "in", "namespace": extra}},
+        },
+    )
+    plan = world.preview(workflow)
+    notes = {c.ref.name: c.notes for c in plan.changes}
+    assert any("unverified" in note for note in notes["in"])
+    assert world.sync(workflow, approved=plan).status == "succeeded"
+    world.push("two", {}, delete=("k8s/ns.yaml", "k8s/in.yaml"))
+    plan = world.preview(workflow)
+    assert [c.ref.kind for c in plan.changes] == ["ConfigMap"]
+    assert any(f"Namespace/{extra}" in warning for warning in plan.warnings)
+    assert world.sync(workflow).status == "succeeded"
+    # It is still in the inventory: a word on the object lets it go.
+    world.plane.kubectl("-n", extra, "create", "configmap", "somebody-elses")
+    world.plane.kubectl("annotate", "namespace", extra, "sloth-ci/prune=true")
+    (change,) = world.preview(workflow).changes
+    assert (change.type, change.ref) == ("delete", Ref("", "Namespace", "", extra))
+    assert change.dependents == ("1 object lives in it: 1 ConfigMap",)
+
+
+def test_a_hand_edit_is_a_conflict_that_names_its_maker(world: ClusterWorld) -> None:
+    workflow = world.to_cluster()
+    world.push("one", {"k8s/a.yaml": plain("a", key="git"), "k8s/web.yaml": web()})
+    world.sync(workflow)
+    world.kubectl("patch", "configmap", "a", "--field-manager=alice", "-p", json.dumps({"data": {"key": "hand"}}))
+    plan = world.preview(workflow)
+    (conflict,) = plan.conflicts
+    assert conflict.type == "field_ownership"
+    assert "alice" in conflict.description
+    with pytest.raises(ConflictError):
+        world.sync(workflow)
+    with world.opened() as session:
+        seen = drift(session, workflow)
+    assert [(d.path, d.live, d.git, d.outcome) for d in seen.drift] == [("data.key", "hand", "git", "blocks")]
+
+    left = world.to_cluster(conflicts={"field_ownership": "yield"})
+    plan = world.preview(left)
+    assert (plan.changes, [d.outcome for d in plan.drift]) == ((), ["left"])
+
+    forced = world.to_cluster(conflicts={"managers": {"alice": "force"}})
+    plan = world.preview(forced)
+    assert [d.outcome for d in plan.drift] == ["overwritten"]
+    assert world.sync(forced, approved=plan).status == "succeeded"
+    assert world.get("configmap/a")["data"] == {"key": "git"}
+
+
+def test_two_syncs_at_once(world: ClusterWorld) -> None:
+    workflow = world.to_cluster()
+    world.push("one", {"k8s/web.yaml": web()})
+    place = open_place(world.session(holder="the first one"), workflow)
+    with locked(place):
+        with pytest.raises(LockedError, match="the first one"):
+            world.sync(workflow)
+        assert world.status(workflow)["locked_by"] == "the first one"
+    place.destination.close()
+    assert world.sync(workflow).status == "succeeded"
+
+
+def test_rollback_goes_by_git_and_by_the_backup_where_git_is_away(world: ClusterWorld) -> None:
+    workflow = world.to_cluster()
+    world.push("one", {"k8s/web.yaml": web("web:1"), "k8s/a.yaml": plain("a", key="1")})
+    world.sync(workflow)
+    before = world.spec_of_all()
+    world.push("two", {"k8s/web.yaml": web("web:2"), "k8s/b.yaml": plain("b")}, delete=("k8s/a.yaml",))
+    world.sync(workflow)
+    assert world.spec_of_all() != before
+    hidden = world.origin.with_name("away.git")
+    world.origin.rename(hidden)
+    backup = _backup(world, workflow)
+    outcome = world.rollback(workflow, to=backup)
+    hidden.rename(world.origin)
+    assert outcome.status == "succeeded", outcome.message
+    assert world.spec_of_all() == before
+    assert world.sync(workflow).status == "nothing"
+    assert world.log()[0].startswith("Revert")
+
+
+def _backup(world: ClusterWorld, workflow: Any) -> str:
+    place = open_place(world.session(), workflow)
+    ledger = place.ledger.load()
+    place.destination.close()
+    return ledger.backups[-1]
+
+
+def test_doctor_says_what_there_is(world: ClusterWorld) -> None:
+    workflow = world.to_cluster()
+    with world.opened() as session:
+        found = {finding.name: finding for finding in workflow_findings(session, workflow)}
+    assert "Kubernetes v1." in found["shop: server"].detail
+    assert found["shop: rights"].ok
