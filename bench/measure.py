@@ -9,11 +9,24 @@ import sys
 import time
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 BIN = Path(sys.executable).parent
 SLOTH = str(BIN / "sloth-ci")
 DATA = Path(os.environ["SLOTH_TEST_DATA"]).absolute() if os.environ.get("SLOTH_TEST_DATA") else None
+
+Row = dict[str, Any]
+Side = tuple[str, Callable[[], float]]
+"""What is run, for a reader, and a run of it that says how many seconds it took."""
+
+
+class Cost(NamedTuple):
+    """What a process took."""
+
+    seconds: float
+    """From start to end."""
+    megabytes: float
+    """Its peak of memory, or that of the largest process that it ran."""
 
 
 def environment(cache: Path) -> dict[str, str]:
@@ -24,38 +37,69 @@ def environment(cache: Path) -> dict[str, str]:
 
 def timed(command: Sequence[str], *, cwd: Path, env: Mapping[str, str], codes: Sequence[int] = (0,)) -> float:
     """Seconds that a process takes from start to end. Raises RuntimeError where it ends with another code."""
+    return cost(command, cwd=cwd, env=env, codes=codes).seconds
+
+
+def cost(command: Sequence[str], *, cwd: Path, env: Mapping[str, str], codes: Sequence[int] = (0,)) -> Cost:
+    """What a process takes. Raises RuntimeError where it ends with another code."""
     start = time.perf_counter()
-    done = subprocess.run(command, cwd=cwd, env=env, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, check=False)
-    seconds = time.perf_counter() - start
-    if done.returncode not in codes:
-        raise RuntimeError(f"{command[0]} ended with {done.returncode}: {done.stderr.decode(errors='replace')[-500:]}")
-    return seconds
+    with subprocess.Popen(command, cwd=cwd, env=env, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE) as process:
+        assert process.stderr
+        said = process.stderr.read()
+        _, status, usage = os.wait4(process.pid, 0)
+        seconds = time.perf_counter() - start
+        process.returncode = os.waitstatus_to_exitcode(status)
+    if process.returncode not in codes:
+        raise RuntimeError(f"{command[0]} ended with {process.returncode}: {said.decode(errors='replace')[-500:]}")
+    unit = 1 << 20 if sys.platform == "darwin" else 1 << 10
+    return Cost(seconds, usage.ru_maxrss / unit)
 
 
-def compare(
-    name: str,
-    ours: tuple[str, Callable[[], float]],
-    rival: tuple[str, Callable[[], float]],
-    *,
-    runs: int = 10,
-    note: str = "",
-) -> dict[str, Any]:
+def compare(name: str, ours: Side, rival: Side, *, runs: int = 10, note: str = "") -> Row:
     """One row: medians of alternating runs, in seconds; `ratio` is the rival's time over ours."""
     mine: list[float] = []
     theirs: list[float] = []
     for _ in range(runs):
         mine.append(ours[1]())
         theirs.append(rival[1]())
+    return row(name, ours[0], mine, rival[0], theirs, note=note)
+
+
+def compare_all(name: str, ours: Side, rivals: Mapping[str, Side], *, budget: float, note: str = "") -> list[Row]:
+    """A row for each rival, all measured in the same rounds: ours, then each of them.
+
+    The row of the rival "" has the plain name, the others have theirs behind it. A slow rival runs as often as fits into
+    `budget` seconds, at least once and at most 5 times; ours runs 5 times in any case.
+    """
+    mine: list[float] = []
+    theirs: dict[str, list[float]] = {suffix: [] for suffix in rivals}
+    for _ in range(5):
+        mine.append(ours[1]())
+        for suffix, (_, run) in rivals.items():
+            taken = theirs[suffix]
+            if not taken or sum(taken) + taken[0] <= budget:
+                taken.append(run())
+    return [
+        row(f"{name}-{suffix}" if suffix else name, ours[0], mine, label, theirs[suffix], note=note)
+        for suffix, (label, _) in rivals.items()
+    ]
+
+
+def row(
+    name: str, ours: str, mine: Sequence[float], rival: str, theirs: Sequence[float], *, unit: str = "s", note: str
+) -> Row:
+    """Of several runs of ours and of the rival: less is better. `runs` is the number of the rarer ones."""
     a, b = statistics.median(mine), statistics.median(theirs)
+    digits = 3 if unit == "s" else 1
     return {
         "name": name,
-        "ours": ours[0],
-        "rival": rival[0],
-        "ours_value": round(a, 3),
-        "rival_value": round(b, 3),
-        "unit": "s",
+        "ours": ours,
+        "rival": rival,
+        "ours_value": round(a, digits),
+        "rival_value": round(b, digits),
+        "unit": unit,
         "ratio": round(b / a, 2),
-        "runs": runs,
+        "runs": min(len(mine), len(theirs)),
         "note": note,
     }
 

@@ -3,7 +3,7 @@
     python bench/run.py            everything
     python bench/run.py startup    one file of this folder
 
-Each file has `rows(folder)`, which measures in an empty folder and returns rows `{name, ours, rival, ours_value,
+A measurement is a file with `rows(folder)`, which measures in an empty folder and returns rows `{name, ours, rival, ours_value,
 rival_value, unit, ratio, runs, note}`: medians of alternating runs, ours and the rival's in the same run. Real
 repositories are read from SLOTH_TEST_DATA; what needs them says so and is left out where it is not set. A run of one
 file replaces its rows in results.json and keeps the others.
@@ -31,7 +31,7 @@ def main(names: Sequence[str]) -> None:
     """Run the files named, or all."""
     # Last on the path, so that a file here does not shadow a package of the same name.
     sys.path[:] = [*(entry for entry in sys.path if Path(entry or ".").resolve() != HERE), str(HERE)]
-    files = sorted(path for path in HERE.glob("*.py") if path.name not in {"run.py", "measure.py", "rivals.py"})
+    files = sorted(path for path in HERE.glob("*.py") if "\ndef rows(" in path.read_text())
     known = {path.stem.replace("_", "-"): path for path in files}
     unknown = [name for name in names if name.replace("_", "-") not in known]
     if unknown:

@@ -86,17 +86,17 @@ def judge(claims: Claims, truth: Truth) -> Verdict:
     )
 
 
-def look(place: Place, *declared: Sequence[Body]) -> dict[Key, Body | None]:
-    """Every object that any of the manifests is about."""
-    found: dict[Key, Body | None] = {}
+def by_key(place: Place, *declared: Sequence[Body]) -> dict[Key, list[Body]]:
+    """Manifests by the object that they are about."""
+    found: dict[Key, list[Body]] = {}
     for body in (body for bodies in declared for body in bodies):
-        key = place.key(body)
-        if key is None:  # its kind is not served yet
-            namespace = body["metadata"].get("namespace", place.namespace)
-            found.setdefault(Key(body["kind"], namespace, body["metadata"]["name"]), None)
-        else:
-            found[key] = place.live(body)
+        found.setdefault(place.key(body), []).append(body)
     return found
+
+
+def look(place: Place, *declared: Sequence[Body]) -> dict[Key, Body | None]:
+    """Every object that any of the manifests is about, in the version of the newest of them."""
+    return {key: place.live(bodies[-1]) for key, bodies in by_key(place, *declared).items()}
 
 
 def compare(before: Snapshot, after: Snapshot, declared: Mapping[Key, Sequence[Body]], own: OwnManager) -> Truth:

@@ -11,10 +11,9 @@ from contextlib import ExitStack
 from pathlib import Path
 from typing import Any, Final, NamedTuple
 
+from sloth_ci.core.yaml import dump, parse
 from support.cluster import ControlPlane, ControlPlaneError
 from support.webhook import Answer, serve_webhook
-
-from sloth_ci.core.yaml import dump, parse
 
 Body = dict[str, Any]
 NAMESPACE: Final = "$NS"
@@ -59,14 +58,11 @@ class Place:
         filled = [self.fill(arg) for arg in args]
         return self.plane.kubectl("-n", self.namespace, *filled, stdin=None if stdin is None else self.fill(stdin))
 
-    def key(self, body: Mapping[str, Any]) -> Key | None:
-        """Who an object is; None while the server does not know its kind."""
-        resource = self._resource(body)
-        if resource is None:
-            return None
-        metadata = body["metadata"]
-        namespace = metadata.get("namespace", self.namespace) if resource["namespaced"] else ""
-        return Key(body["kind"], namespace, metadata["name"])
+    def key(self, body: Mapping[str, Any]) -> Key:
+        """Who an object is. A kind that the server does not know yet is taken for one that lives in namespaces."""
+        metadata, resource = body["metadata"], self._resource(body)
+        namespaced = resource is None or resource["namespaced"]
+        return Key(body["kind"], metadata.get("namespace", self.namespace) if namespaced else "", metadata["name"])
 
     def live(self, body: Mapping[str, Any]) -> Body | None:
         """The object that a manifest is about, as it is now, in the manifest's version; None where there is none."""

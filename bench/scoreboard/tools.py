@@ -8,19 +8,18 @@ import re
 import subprocess
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import Any, Final, Protocol
+from typing import Final, Protocol
 
 from scoreboard.judge import Claims, OwnManager
 from scoreboard.place import Body, Key, Place
 from scoreboard.scenario import Objects, Scenario
 from support.gitrepo import GitRepo
 
+CONFLICTS: Final = 4
+"""The code that sloth-ci ends with where there are conflicts."""
+
 Keys = Sequence[Key]
 CLIENT_SIDE: Final = ("kubectl-client-side-apply", "Update")
-
-
-class Refused(Exception):  # noqa: N818 (a fact that is looked for)
-    """An apply did not do all of it."""
 
 
 class Tool(Protocol):
@@ -35,7 +34,7 @@ class Tool(Protocol):
         """What it says about objects (all that the scenario is about)."""
 
     def apply(self) -> set[Key]:
-        """Apply what is declared. Returns the objects that were refused. Raises Refused where nothing is applied at all."""
+        """Apply what is declared. Returns the objects that were refused."""
 
 
 Make = Callable[[Place, Scenario], Tool]
@@ -51,11 +50,13 @@ def _run(command: Sequence[str], folder: Path, environ: Mapping[str, str] | None
 class Kubectl:
     """`kubectl diff` and `kubectl apply`, server-side or as they are without that."""
 
-    def __init__(self, place: Place, scenario: Scenario, *, server_side: bool) -> None:
+    def __init__(self, place: Place, scenario: Scenario, *, server_side: bool, manager: str = "") -> None:
         self._place, self._folder = place, place.folder / "manifests"
         self._way = ["--server-side"] if server_side else []
         if server_side and scenario.ownership == "force":
             self._way.append("--force-conflicts")
+        if manager:
+            self._way.append(f"--field-manager={manager}")
         self.own = frozenset({CLIENT_SIDE, ("kubectl", "Apply"), ("kubectl-last-applied", "Apply")})
         self._bodies: list[Body] = []
 
@@ -77,7 +78,7 @@ class Kubectl:
         }
         if code > 1 or "Warning: " in err:
             # An error that names no object is counted for every one.
-            named = {key for key in keys if re.search(rf'(?<![\w.-]){re.escape(key.name)}(?![\w.-])', err)}
+            named = {key for key in keys if re.search(rf"(?<![\w.-]){re.escape(key.name)}(?![\w.-])", err)}
             claims.conflicts = named or set(keys)
         return claims
 
@@ -86,12 +87,8 @@ class Kubectl:
         for number, body in enumerate(self._bodies):
             code, _, err = self._kubectl("apply", *self._way, "-f", str(self._folder / f"{number:02}.yaml"))
             if code:
-                refused.add(self._key(body))
+                refused.add(self._place.key(body))
         return refused
-
-    def _key(self, body: Body) -> Key:
-        metadata = body["metadata"]
-        return self._place.key(body) or Key(body["kind"], self._place.namespace, metadata["name"])
 
     def _kubectl(self, *args: str) -> tuple[int, str, str]:
         plane = self._place.plane
@@ -133,8 +130,7 @@ class Ours:
         self._git = GitRepo(place.folder / "repository")
         lua = _LUA.format(kubeconfig=place.plane.admin, namespace=place.namespace, ownership=scenario.ownership)
         self._git.write({"sloth.lua": lua})
-        self._judge = Kubectl(place, scenario, server_side=True)
-        self._judge.own = self.own
+        self._judge = Kubectl(place, scenario, server_side=True, manager="sloth-ci")
 
     def declare(self, objects: Objects) -> None:
         folder = self._git.path / "k8s"
@@ -147,7 +143,7 @@ class Ours:
 
     def diff(self, keys: Keys) -> Claims:
         code, out, err = self._sloth("preview", "--format", "json")
-        if code not in {0, 4}:
+        if code not in {0, CONFLICTS}:
             raise RuntimeError(f"sloth-ci preview ended with {code}: {err}")
         [plan] = json.loads(out)["plans"]
         said = {change["resource"] for change in plan["changes"]}
@@ -162,12 +158,14 @@ class Ours:
         return Claims({_known(named, name) for name in said}, {_known(named, name) for name in conflicts}, out + err)
 
     def apply(self) -> set[Key]:
-        code, _, err = self._sloth("sync", "--yes")
+        code, _, err = self._sloth("sync")
         if code == 0:
             return set()
-        if code == 4:
-            raise Refused(err)
-        raise RuntimeError(f"sloth-ci sync ended with {code}: {err}")
+        if code != CONFLICTS:
+            raise RuntimeError(f"sloth-ci sync ended with {code}: {err}")
+        # It refuses all of it. What would have come of each object is found by applying it under the same name.
+        self._judge.declare(self._objects)
+        return self._judge.apply()
 
     def _sloth(self, *args: str) -> tuple[int, str, str]:
         environ = {**os.environ, "SLOTH_CACHE_DIR": str(self._place.folder / "cache"), "NO_COLOR": "1"}

@@ -16,6 +16,7 @@ Sources: Argo CD "Sync Waves"; cli-utils "depends-on" (the annotation and its fo
 from __future__ import annotations
 
 import heapq
+import math
 from collections.abc import Collection, Iterable, Iterator, Mapping
 from typing import NamedTuple
 
@@ -68,7 +69,7 @@ class Graph:
             self._waves = {ref: -number for ref, number in self._waves.items()}
             edges = [edge._replace(ref=edge.needs, needs=edge.ref) for edge in edges]
         standing = {ref for ref, node in given.items() if node.standing}
-        last = max((number for ref, number in self._waves.items() if ref not in standing), default=0)
+        last = max((number for ref, number in self._waves.items() if ref not in standing), default=-math.inf)
         wanted = {edge.needs for edge in edges if edge.settled}
         for ref in standing:
             if ref not in wanted and self._waves[ref] >= last:

@@ -73,16 +73,6 @@ def owners_of(body: Body, path: Path) -> list[Owner]:
 # --- sets -----------------------------------------------------------------------------------------------------------
 
 
-def node(fields: Fields, path: Path) -> Fields | None:
-    """What a set holds at and below a path; None for nothing."""
-    found: Any = fields
-    for element in path:
-        found = found.get(element)
-        if found is None:
-            return None
-    return found if isinstance(found, Mapping) else None
-
-
 def has(fields: Fields, path: Path) -> bool:
     """Whether the place itself is in the set, or something that holds it as a whole."""
     found: Any = fields
@@ -139,15 +129,6 @@ def _less(fields: Fields, others: tuple[Fields, ...]) -> dict[str, Any] | None:
             if below:
                 left[element] = below
     return left or None
-
-
-def intersects(fields: Fields, others: Fields) -> bool:
-    """Whether a place is in both."""
-    return any(
-        element in others and (not inner or not others[element] or intersects(inner, others[element]))
-        for element, inner in fields.items()
-        if element != "."
-    ) or ("." in fields and "." in others)
 
 
 def leaves(fields: Fields) -> Iterator[Path]:

@@ -14,8 +14,8 @@ from sloth_ci.core.diff import diff
 from sloth_ci.core.immutable import ON_IMMUTABLE, STATEFUL, immutable_changes, may_recreate
 from sloth_ci.core.impact import assess, privileges
 from sloth_ci.core.objects import Body, Manifest, Ref, Source, canonical
-from sloth_ci.core.owner import owner_of
 from sloth_ci.core.observed import Foreseen, Observed
+from sloth_ci.core.owner import owner_of
 from sloth_ci.core.plan import Change, ChangeType, Conflict, FieldChange, Hook, Impact, Plan
 from sloth_ci.core.prune import why_kept
 from sloth_ci.core.references import references

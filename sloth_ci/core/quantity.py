@@ -20,7 +20,7 @@ _FINEST: Final = Decimal(1).scaleb(-9)
 
 def quantity(value: Any) -> Decimal | None:
     """The number that a quantity is; None for what is none, and for what a server would round."""
-    if isinstance(value, bool) or not isinstance(value, str | int):
+    if isinstance(value, bool) or not isinstance(value, str | int | float):
         return None
     match = _FORM.match(str(value))
     if match is None or len(match.group(1)) > _LONGEST:

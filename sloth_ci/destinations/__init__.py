@@ -61,7 +61,8 @@ class Destination(Protocol):
     @property
     def running(self) -> bool:
         """A system that runs: it has health, runs objects that are marked as hooks (`run_hooks`) rather than keep them,
-        and others change it, too."""
+        and others change it, too.
+        """
 
     @property
     def home(self) -> StateHome | None:

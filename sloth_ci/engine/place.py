@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import threading
+import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from sloth_ci.core.errors import SlothError, UsageError
+from sloth_ci.core.errors import LockedError, SlothError, UsageError
 from sloth_ci.core.state import LedgerStore, Lock, StateHome
 from sloth_ci.core.workflow import DestinationSpec, RepositorySpec, WorkflowSpec
 from sloth_ci.destinations import Destination, open_destination
@@ -18,6 +19,10 @@ from sloth_ci.engine.session import Session
 from sloth_ci.repo import Repository, StateRef
 
 LOCK_REF = "lock"
+_TRUSTED = 0.8
+"""The share of its time to live for which a lock that cannot be renewed still counts."""
+_TRIES = 30
+"""How often in a time to live a failed renewal is tried again."""
 
 
 @dataclass
@@ -136,13 +141,19 @@ def locked(place: Place) -> Iterator[None]:
     ended = threading.Event()
 
     def keep() -> None:
-        while not ended.wait(session.lock_ttl / 3):
+        due, renewed = session.lock_ttl / 3, time.monotonic()
+        while not ended.wait(due):
             try:
                 lock.renew()
+                due, renewed = session.lock_ttl / 3, time.monotonic()
             except SlothError as error:
-                session.observer.log("error", f"the lock could not be renewed: {error.message}")
-                session.stop.set()
-                return
+                # Whoever keeps the lock may be away for a while: it is ours until it expires.
+                left = session.lock_ttl * _TRUSTED - (time.monotonic() - renewed)
+                if isinstance(error, LockedError) or left <= 0:
+                    session.observer.log("error", f"the lock could not be renewed: {error.message}")
+                    session.stop.set()
+                    return
+                due = min(left, session.lock_ttl / _TRIES)
 
     keeper = threading.Thread(target=keep, name="lock", daemon=True)
     keeper.start()

@@ -34,7 +34,11 @@ Run = Callable[..., subprocess.CompletedProcess[str]]
         ("gitops.sync_workflow('x')", 2, "there is no workflow 'x'"),
         ("os.execute('id')", 2, "sloth.lua:1"),
         ("require('io').open('/etc/passwd')", 2, "sloth.lua:1"),
-        ('gitops.workflow({ repo = ".", destination = { directory = "a", branch = "b" } })', 2, "directory and branch at once"),
+        (
+            'gitops.workflow({ repo = ".", destination = { directory = "a", branch = "b" } })',
+            2,
+            "directory and branch at once",
+        ),
         (
             'gitops.workflow({ repo = ".", branch = "main", destination = { branch = "main" } })',
             2,

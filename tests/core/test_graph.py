@@ -176,6 +176,10 @@ def test_unchanged_objects_of_an_earlier_wave_are_waited_for_and_later_ones_are_
     assert run(graph_of(in_wave(1, config("new")), standing=standing)) == ["(early)", "new"]
 
 
+def test_where_nothing_is_to_be_written_nothing_is_waited_for() -> None:
+    assert run(graph_of(standing=[in_wave(-2, config("a")), in_wave(-1, config("b"))])) == []
+
+
 def test_a_namespace_of_a_late_wave_is_made_for_the_first_of_its_content() -> None:
     assert run(graph_of(in_wave(3, NAMESPACE), in_wave(-1, config("a")), in_wave(3, config("b")))) == [
         "shop",

@@ -10,8 +10,8 @@ import pytest
 
 from sloth_ci.core.immutable import ON_IMMUTABLE
 from sloth_ci.core.objects import Manifest, set_digest
-from sloth_ci.core.plan import Impact, Plan
 from sloth_ci.core.observed import Observed
+from sloth_ci.core.plan import Impact, Plan
 from sloth_ci.core.planner import Desired, Live, make_plan
 from sloth_ci.core.prune import PRUNE
 from sloth_ci.core.secrets import LAST_APPLIED, Fingerprinter

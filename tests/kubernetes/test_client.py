@@ -13,6 +13,7 @@ from typing import Any
 import pytest
 
 from sloth_ci.core.errors import ApplyError, UnreachableError
+from sloth_ci.destinations.kubernetes import client as client_module
 from sloth_ci.destinations.kubernetes import patience
 from sloth_ci.destinations.kubernetes.client import Client
 from sloth_ci.destinations.kubernetes.cluster import Cluster
@@ -61,6 +62,17 @@ def test_large_bodies_go_both_ways(cluster: Cluster, namespace: str) -> None:
     text = "x" * 1_000_000
     _apply(cluster.client, namespace, _map("big", key=text))
     assert cluster.client.json("GET", _path(namespace, "big"))["data"]["key"] == text
+
+
+def test_lists_come_compressed_from_far_away(
+    cluster: Cluster, control_plane: ControlPlane, namespace: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    _apply(cluster.client, namespace, _map("big", key="x" * 300_000))
+    plain = cluster.client.call("GET", _path(namespace))
+    monkeypatch.setattr(client_module, "is_loopback", lambda host: False)
+    with Relay(control_plane.server) as relay, _as_admin(control_plane, relay, tmp_path) as far:
+        assert far.client.call("GET", _path(namespace)) == plain
+        assert relay.moved < len(plain) / 10
 
 
 def test_a_conflict_names_field_and_manager(cluster: Cluster, namespace: str) -> None:

@@ -125,7 +125,7 @@ def test_a_namespace_and_a_crd_stay_unless_they_say_otherwise(world: ClusterWorl
     world.plane.kubectl("annotate", "namespace", extra, "sloth-ci/prune=true")
     (change,) = world.preview(workflow).changes
     assert (change.type, change.ref) == ("delete", Ref("", "Namespace", "", extra))
-    assert change.dependents == ("1 object lives in it: 1 ConfigMap",)
+    assert change.dependents == ("1 ConfigMap lives in it",)
 
 
 def test_a_hand_edit_is_a_conflict_that_names_its_maker(world: ClusterWorld) -> None:

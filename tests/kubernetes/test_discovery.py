@@ -103,6 +103,7 @@ def test_a_new_kind_is_there_after_refresh(cluster: Cluster, namespace: str) -> 
             return cluster.discovery.find(group, "Lamp")
 
         lamp = until(found)
+        assert lamp
         assert (lamp.version, lamp.namespaced) == ("v2", True), "the preferred one, not the first that was written"
         assert cluster.discovery.find(group, "Lamp", "v1")
         assert cluster.discovery.find(group, "Lamp", "v1beta1") is None, "it is not served"

@@ -153,8 +153,10 @@ def test_the_pods_that_tell_most() -> None:
     starting = _pod("new-8", ready=False, state={"running": {}})
     old = _pod("old", state=pull)
     assert _names(culprits([*stuck_pods, config, starting], [old], 0)) == ["new-0", "new-9"], "one of each cause"
-    assert _names(culprits([starting], [old], 0)) == ["new-8"]
-    assert _names(culprits([], [old], 0)) == ["old"], "it may stand in the way of the new one"
+    assert _names(culprits([starting], [starting], 0)) == ["new-8"]
+    in_the_way = culprits([starting], [old, starting], 0)
+    assert _names(in_the_way) == ["old"], "it may stand in the way of the new one"
+    assert in_the_way[0].line == "pod old, of a former revision: container main: ImagePullBackOff"
     ended = _pod("ended", state={"terminated": {"exitCode": 2}})
     ended["status"]["phase"] = "Failed"
     assert _names(culprits([ended], [], 0)) == ["ended"]

@@ -161,6 +161,17 @@ def test_a_namespace_that_holds_what_stays_is_never_deleted(cluster: Cluster) ->
         remove(cluster, home)
 
 
+def test_a_namespace_goes_when_what_was_in_it_went_before(cluster: Cluster) -> None:
+    name = f"apply-{uuid.uuid4().hex[:8]}"
+    home, inside = ours("Namespace", name, None, **{PRUNE: "true"}), ours("ConfigMap", "inside", name)
+    create(cluster, home)
+    create(cluster, inside)
+    known = {ref_of(inside): Known(uid(cluster, inside), "1")}
+    do(cluster, inside, known=known)
+    do(cluster, home, known=known)  # a second try knows no more than the first
+    until(lambda: live(cluster, home) is None)
+
+
 def test_an_object_that_moved_to_another_api_group_is_not_deleted_under_its_old_one(
     cluster: Cluster, namespace: str
 ) -> None:

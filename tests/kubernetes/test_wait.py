@@ -60,8 +60,18 @@ class Waiting:
         grace: float = 0.5,
         stopped: Callable[[], bool] = lambda: False,
         uids: dict[Ref, str] | None = None,
+        unblock: bool = False,
     ) -> bool:
-        return wait(self.cluster, refs, timeout=timeout, stopped=stopped, told=self.told, uids=uids or {}, grace=grace)
+        return wait(
+            self.cluster,
+            refs,
+            timeout=timeout,
+            stopped=stopped,
+            told=self.told,
+            uids=uids or {},
+            grace=grace,
+            unblock=unblock,
+        )
 
     def fails(self, *refs: Ref, **how: Any) -> UnhealthyError:
         with pytest.raises(UnhealthyError) as caught:
@@ -106,8 +116,23 @@ def test_a_rollout_with_a_broken_image_fails_at_once_although_the_old_pods_are_r
 def test_pods_of_the_former_revision_say_nothing_about_the_new_one(waiting: Waiting) -> None:
     ref = put(waiting.cluster, workload("Deployment", "web", "web:broken", replicas=1))
     waiting.fails(ref)
-    put(waiting.cluster, workload("Deployment", "web", "web:1", replicas=1))
-    assert waiting(ref, grace=0.0)
+    slow = {"sloth-test/ready-after": "2s"}
+    put(waiting.cluster, workload("Deployment", "web", "web:1", annotations=slow, replicas=1))
+    waiting.told.verdicts.clear()
+    assert waiting(ref)
+    assert waiting.told.states(ref) == ["progressing", "healthy"]
+
+
+def test_a_stateful_set_comes_back_from_a_revision_that_never_became_ready(waiting: Waiting) -> None:
+    good = workload("StatefulSet", "web", "web:1", replicas=2)
+    ref = put(waiting.cluster, good)
+    assert waiting(ref)
+    put(waiting.cluster, workload("StatefulSet", "web", "web:broken", replicas=2))
+    waiting.fails(ref)
+    put(waiting.cluster, good)
+    error = waiting.fails(ref, timeout=2)
+    assert "pod web-1, of a former revision: container main: ImagePullBackOff" in error.message
+    assert waiting(ref, unblock=True)
 
 
 def test_a_failure_that_something_still_works_on_may_end_well(waiting: Waiting) -> None:

@@ -85,6 +85,15 @@ def test_a_watch_that_is_cut_goes_on_where_it_was(cluster: Cluster, behind: Clus
     assert [lists(proxy, plural) for plural in ("deployments", "replicasets", "pods")] == [1, 1, 1]
 
 
+def test_trouble_that_is_over_is_not_told(cluster: Cluster, behind: Cluster, proxy: FaultProxy) -> None:
+    ref = put(cluster, workload("Deployment", "web", "web:1", annotations=SLOW, replicas=1))
+    proxy.choose = lambda call: "503" if call.nth == 1 and call.path.endswith("/deployments") else None
+    with pytest.raises(UnhealthyError) as caught:
+        wait(behind, [ref], timeout=4, stopped=never, told=nothing)
+    assert proxy.delivered
+    assert "did not answer" not in caught.value.message
+
+
 def test_a_version_that_is_too_old_means_a_new_list(cluster: Cluster, behind: Cluster, proxy: FaultProxy) -> None:
     ref = put(cluster, workload("Deployment", "web", "web:1", annotations=SLOW, replicas=1))
 

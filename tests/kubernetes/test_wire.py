@@ -36,6 +36,11 @@ def _wire(pieces: list[bytes]) -> Iterator[Wire]:
         speaker.join()
 
 
+def _read(wire: Wire) -> bytes:
+    wire.head()
+    return wire.body()
+
+
 def _split(data: bytes, sizes: list[int]) -> list[bytes]:
     pieces = []
     for size in sizes:
@@ -82,15 +87,13 @@ def test_an_answer_that_ends_early_is_cut(body: bytes, chunked: bool, data: st.D
     answer = _framed(body, "chunked" if chunked else "length", [7] * 10)
     end = data.draw(st.integers(0, len(answer) - 1))
     with _wire([answer[:end]]) as wire, pytest.raises(Cut):
-        wire.head()
-        wire.body()
+        _read(wire)
 
 
 @given(noise=st.binary(max_size=300))
 def test_noise_is_no_answer(noise: bytes) -> None:
     with _wire([noise]) as wire, contextlib.suppress(Cut, BrokenAnswer):
-        wire.head()
-        wire.body()
+        _read(wire)
 
 
 @pytest.mark.parametrize(
@@ -109,8 +112,7 @@ def test_noise_is_no_answer(noise: bytes) -> None:
 )
 def test_answers_that_make_no_sense(answer: bytes) -> None:
     with _wire([answer]) as wire, pytest.raises(BrokenAnswer):
-        wire.head()
-        wire.body()
+        _read(wire)
 
 
 def test_another_thread_wakes_a_reader() -> None:
@@ -118,7 +120,12 @@ def test_another_thread_wakes_a_reader() -> None:
     with far:
         near.settimeout(30)
         wire = Wire(near)
-        reader = threading.Thread(target=lambda: pytest.raises(Cut, wire.head))
+
+        def read() -> None:
+            with pytest.raises(Cut):
+                wire.head()
+
+        reader = threading.Thread(target=read)
         reader.start()
         wire.abort()
         reader.join(5)

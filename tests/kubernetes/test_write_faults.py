@@ -120,20 +120,20 @@ def test_the_api_server_is_restarted_while_objects_are_written(own_control_plane
 
 def test_a_broken_api_group_holds_up_its_own_objects_only(own_control_plane: ControlPlane) -> None:
     namespace = own_control_plane.namespace("broken")
-    own_control_plane.break_api_group("broken.sloth.test")
-    with seen(own_control_plane.admin, namespace) as cluster:
-        until(lambda: _is_broken(cluster))
+    group = "broken.sloth.test"
+    with own_control_plane.broken_api_group(group), seen(own_control_plane.admin, namespace) as cluster:
+        until(lambda: _is_broken(cluster, group))
         good = body("ConfigMap", "good", namespace)
-        bad = body("Toy", "bear", namespace, "broken.sloth.test/v1")
+        bad = body("Toy", "bear", namespace, f"{group}/v1")
         told = Told()
         with pytest.raises(UnreachableError, match=rf"Toy/{namespace}/bear: the API group broken\.sloth\.test"):
             write(cluster, APPLYSET, writes(bad, good), {}, carrying(told))
         assert told.names == ["good"]
 
 
-def _is_broken(cluster: Cluster) -> bool:
+def _is_broken(cluster: Cluster, group: str) -> bool:
     cluster.discovery.refresh()
-    return any(name.startswith("broken.sloth.test") for name in cluster.discovery.broken)
+    return any(name.startswith(group) for name in cluster.discovery.broken)
 
 
 def test_one_that_is_deleted_while_it_is_written_again(cluster: Cluster, namespace: str) -> None:

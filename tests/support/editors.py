@@ -7,8 +7,8 @@ from typing import Any
 
 from sloth_ci.core.objects import Body, Manifest, Ref
 from sloth_ci.destinations.kubernetes.cluster import Cluster
-from sloth_ci.destinations.kubernetes.faults import ApiFault
 from sloth_ci.destinations.kubernetes.known import Known, prepared
+from sloth_ci.destinations.kubernetes.observe import look_up
 from sloth_ci.destinations.kubernetes.takeover import take_over
 from support.bodies import manifest
 from support.waiting import until
@@ -115,14 +115,7 @@ class Editors:
         return found
 
     def exists(self, ref: Ref) -> bool:
-        try:
-            resource = self.cluster.discovery.find(ref.group, ref.kind)
-            assert resource
-            self.cluster.client.call("GET", resource.path(ref.namespace, ref.name))
-        except ApiFault as fault:
-            assert fault.code == 404
-            return False
-        return True
+        return bool(look_up(self.cluster, [ref]))
 
     def apply(self, body: Body, manager: str, *, force: bool = False, dry_run: bool = False) -> Body:
         """Server-side apply under any name."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import socket
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Self
 from urllib.parse import urlsplit
 
@@ -26,6 +26,8 @@ class Relay:
         self.url = f"{url.scheme}://127.0.0.1:{self.port}"
         self.accepted = 0
         """Connections there were."""
+        self.moved = 0
+        """Bytes that came from the server."""
         self.asked: list[str] = []
         """What a proxy was asked."""
         self._open: set[socket.socket] = set()
@@ -56,6 +58,10 @@ class Relay:
         for thread in self._threads:
             thread.join()
 
+    def _count(self, data: bytes) -> None:
+        with self._lock:
+            self.moved += len(data)
+
     def _accept(self) -> None:
         while True:
             try:
@@ -75,18 +81,19 @@ class Relay:
                 if self._connect:
                     self.asked.append(near.recv(65536).decode())
                     near.sendall(b"HTTP/1.1 200 Connection established\r\n\r\n")
-                back = threading.Thread(target=_move, args=(far, near), name="relay")
+                back = threading.Thread(target=_move, args=(far, near, self._count), name="relay")
                 back.start()
-                _move(near, far)
+                _move(near, far, len)
                 back.join()
             finally:
                 with self._lock:
                     self._open -= {near, far}
 
 
-def _move(source: socket.socket, target: socket.socket) -> None:
+def _move(source: socket.socket, target: socket.socket, count: Callable[[bytes], object]) -> None:
     try:
         while data := source.recv(65536):
+            count(data)
             target.sendall(data)
     except OSError:
         pass  # one side has gone: so does the other

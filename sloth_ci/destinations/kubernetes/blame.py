@@ -21,7 +21,8 @@ def blame(ref: Ref, source: Source | None, error: SlothError) -> Blame:
     """One object's failure: `Deployment/shop/web (apps/web.yaml:3): ...`."""
     where = f"{ref} ({source})" if source else str(ref)
     if not isinstance(error, ApiFault):
-        return Blame(f"{where}: {error.message}", error.hint)
+        named = error.message.startswith(str(ref))
+        return Blame(where + error.message.removeprefix(str(ref)) if named else f"{where}: {error.message}", error.hint)
     is_secret = (ref.group, ref.kind) == ("", "Secret")
     text = _without_values(error) if is_secret else clip(_VALUE.sub(r"\1…\2", error.message), _LONGEST)
     return Blame(f"{where}: {text}", error.hint or hint_of(ref, error))

@@ -34,9 +34,9 @@ class Claims:
         """Take news in. False where they are about something else."""
         if news.feed is not self._feed:
             return False
-        if news.kind == "refused" and news.error:
+        if news.kind == "refused":
             self._unreadable = True
-            self._reasons.refused(news.feed.resource.plural, news.error)
+            self._reasons.refused(f"{news.feed.resource.plural} could not be read", str(news.error))
         elif news.kind == "listed":
             self._late = {}
         for name, body in news.objects.items():

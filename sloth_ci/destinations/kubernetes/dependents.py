@@ -50,7 +50,7 @@ def _content(cluster: Cluster, namespace: str) -> tuple[str, ...]:
     told = [plural(count, kind) for kind, count in counts.most_common() if count]
     if len(told) > _SHOWN:
         told = [*told[:_SHOWN], f"{plural(len(told) - _SHOWN, 'other kind')}"]
-    return (f"{', '.join(told)} live in it",) if told else ()
+    return (f"{', '.join(told)} {'lives' if counts.total() == 1 else 'live'} in it",) if told else ()
 
 
 def _count(cluster: Cluster, resource: Resource, namespace: str) -> int:

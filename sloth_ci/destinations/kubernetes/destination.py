@@ -42,9 +42,11 @@ class KubernetesDestination:
     def __init__(self, cluster: Cluster, state_namespace: str, workflow_id: str) -> None:
         self._cluster = cluster
         self._state_namespace = state_namespace
+        self._home = Ref("", "Namespace", "", state_namespace)
         self._applyset = applyset_id(parent_name(workflow_id), state_namespace)
         self._seen = NOTHING_SEEN
         self._desired: Mapping[Ref, Manifest] = {}
+        self._uids: dict[Ref, str] = {}
         self.home = KubernetesHome(cluster, state_namespace)
         self.label = cluster.label
         self.id = cluster.id
@@ -74,7 +76,14 @@ class KubernetesDestination:
     def observe(self, desired: Sequence[Manifest], inventory: Collection[Ref], policy: ConflictPolicy) -> Observed:
         self._desired = {manifest.ref: manifest for manifest in desired}
         self._seen = observe(self._cluster, self._applyset, desired, inventory, policy)
-        return self._seen.observed
+        observed = self._seen.observed
+        if self._home in observed.objects and self._home not in self._desired:
+            objects = {ref: manifest for ref, manifest in observed.objects.items() if ref != self._home}
+            warning = f"{self._home} is no longer in Git and stays: the state of this workflow lies in it"
+            return observed._replace(
+                objects=objects, unseen=observed.unseen | {self._home}, warnings=[*observed.warnings, warning]
+            )
+        return observed
 
     def saved(self, refs: Iterable[Ref]) -> Mapping[Ref, Body]:
         return {ref: _kept(self._seen.raw[ref]) for ref in refs if ref in self._seen.raw}
@@ -83,26 +92,39 @@ class KubernetesDestination:
         return {ref: _kept(raw) for ref, raw in look_up(self._cluster, refs).items()}
 
     def restoring(self, items: Sequence[BackupItem]) -> Sequence[Write]:
-        return restore.restoring(self._cluster, items)
+        return restore.restoring(self._cluster, [item for item in items if item.body or item.ref != self._home])
 
     def write(self, writes: Sequence[Write], carrying: Carrying) -> None:
         asked = {item.ref for item in writes}
-        claims = [self._desired[ref] for ref in self._seen.claims if ref not in asked]
+        restored = any(item.body is not None and restore.is_restore(item.body) for item in writes)
+        claims = [self._desired[ref] for ref in self._seen.claims if ref not in asked and not restored]
         quiet = [Write(manifest.ref, manifest.body, manifest.source) for manifest in claims]
         told = replace(carrying, done=lambda ref: carrying.done(ref) if ref in asked else None)
         standing = (manifest for manifest in self._desired.values() if manifest.ref not in asked)
-        write.write(self._cluster, self._applyset, [*writes, *quiet], self._seen.known, told, standing=standing)
+        known = self._seen.known
+        self._uids |= write.write(self._cluster, self._applyset, [*writes, *quiet], known, told, standing=standing)
 
     def run_hooks(self, phase: HookPhase, hooked: Sequence[Manifest], carrying: Carrying) -> None:
         hooks.run_hooks(self._cluster, self._applyset, phase, hooked, carrying)
 
     def wait(self, refs: Collection[Ref], carrying: Carrying) -> bool:
+        told_healthy: set[Ref] = set()
+
         def told(ref: Ref, verdict: Verdict) -> None:
             carrying.observer.item(str(ref), wait.STATES[verdict.state], verdict.reason)
-            if verdict.state == "healthy":
+            if verdict.state == "healthy" and ref not in told_healthy:
+                told_healthy.add(ref)
                 carrying.done(ref)
 
-        return wait.wait(self._cluster, refs, timeout=carrying.health_timeout, stopped=carrying.stopped, told=told)
+        return wait.wait(
+            self._cluster,
+            refs,
+            timeout=carrying.health_timeout,
+            stopped=carrying.stopped,
+            told=told,
+            uids={ref: self._uids[ref] for ref in refs if ref in self._uids},
+            unblock=True,
+        )
 
     def findings(self) -> Iterable[Finding]:
         return findings(self._cluster, self._state_namespace)

@@ -22,8 +22,11 @@ class _Right(NamedTuple):
 
 _NEEDED = (
     _Right("", "secrets", "get", "reads the inventory", in_state=True),
+    _Right("", "secrets", "list", "finds backups", in_state=True),
     _Right("", "secrets", "create", "writes the inventory and backups", in_state=True),
     _Right("", "secrets", "update", "writes the inventory", in_state=True),
+    _Right("", "secrets", "delete", "forgets old backups", in_state=True),
+    _Right("coordination.k8s.io", "leases", "get", "locks the destination", in_state=True),
     _Right("coordination.k8s.io", "leases", "create", "locks the destination", in_state=True),
     _Right("coordination.k8s.io", "leases", "update", "locks the destination", in_state=True),
     _Right("apps", "deployments", "list", "compares"),

@@ -23,11 +23,12 @@ from sloth_ci.core.words import plural
 from sloth_ci.core.workflow import ConflictPolicy, did_you_mean
 from sloth_ci.destinations.kubernetes.applyset import PART_OF
 from sloth_ci.destinations.kubernetes.cluster import Cluster
-from sloth_ci.destinations.kubernetes.conflicts import drift_of, refusal, rule, unknown_kind
+from sloth_ci.destinations.kubernetes.conflicts import drift_of, rule
 from sloth_ci.destinations.kubernetes.dependents import dependents
 from sloth_ci.destinations.kubernetes.discovery import Resource
 from sloth_ci.destinations.kubernetes.known import NOTHING_SEEN, Known, Observation, prepared
 from sloth_ci.destinations.kubernetes.reading import Denied, broken_group, look_up, read, whole
+from sloth_ci.destinations.kubernetes.refusals import refusal, unknown_kind
 from sloth_ci.destinations.kubernetes.trial import Setting, Tried, attempt, live_manifest
 
 __all__ = ["NOTHING_SEEN", "Known", "Observation", "look_up", "observe", "prepared"]

@@ -54,6 +54,14 @@ class Culprit(NamedTuple):
 
     pod: Body
     why: Stuck
+    former: bool = False
+    """It is of a revision that is to be replaced, and stands in the way of that."""
+
+    @property
+    def line(self) -> str:
+        """`pod web-1: container main: ImagePullBackOff: ...`."""
+        which = ", of a former revision" if self.former else ""
+        return f"pod {text(table(self.pod.get('metadata')).get('name'))}{which}: {self.why.reason}"
 
 
 class Reasons:
@@ -62,18 +70,18 @@ class Reasons:
     def __init__(self, cluster: Cluster) -> None:
         self._cluster = cluster
         self._lock = threading.Lock()
-        self._unreadable: dict[str, str] = {}
+        self._refused: dict[str, str] = {}
 
     @property
     def notes(self) -> list[str]:
-        """What could not be read for want of rights: each kind of thing once."""
+        """What could not be done for want of rights, each once: `pods could not be read: ...`."""
         with self._lock:
-            return [f"{what} could not be read: {why}" for what, why in self._unreadable.items()]
+            return [f"{what}: {why}" for what, why in self._refused.items()]
 
-    def refused(self, what: str, error: SlothError) -> None:
-        """Note that something must not be read."""
+    def refused(self, what: str, why: str) -> None:
+        """Note that something must not be done."""
         with self._lock:
-            self._unreadable.setdefault(what, clip(error.message, 300))
+            self._refused.setdefault(what, clip(why, 300))
 
     def events(self, body: Body) -> list[Event]:
         """Those of an object, newest first."""
@@ -94,7 +102,7 @@ class Reasons:
             )
         except ApiFault as fault:
             if fault.code == 403:
-                self.refused("events", fault)
+                self.refused("events could not be read", fault.message)
             return []
         except SlothError:
             return []
@@ -136,7 +144,7 @@ class Reasons:
         except ApiFault as fault:
             # Anything else is a container that never ran, or a node that does not answer.
             if fault.code == 403:
-                self.refused("logs", fault)
+                self.refused("logs could not be read", fault.message)
             return []
         except SlothError:
             return []
@@ -147,16 +155,18 @@ class Reasons:
 def culprits(newest: Sequence[Body], others: Sequence[Body], now: float) -> list[Culprit]:
     """The pods that tell most about why a workload is not healthy, one for each cause.
 
-    First those of the newest revision that are stuck, then those that ended badly, then those that run and are not
-    ready; where the newest revision has no pods, those of older ones that stand in its way.
+    First those of the newest revision that are stuck, then those that ended badly, then those of older ones that are
+    stuck and may stand in its way, then those that run and are not ready.
     """
     live = [pod for pod in newest if not is_over(pod)]
     found = [Culprit(pod, why) for pod in live if (why := stuck(pod, now))]
     found = found or [Culprit(pod, why) for pod in reversed(newest) if (why := ended_badly(pod))]
-    if not found:
-        found = [Culprit(pod, why) for pod in live if (why := unready(pod))]
-    if not found and not live:
-        found = [Culprit(pod, why) for pod in others if not is_over(pod) and (why := stuck(pod, now))]
+    found = found or [
+        Culprit(pod, why, former=True)
+        for pod in others
+        if pod not in newest and not is_over(pod) and (why := stuck(pod, now))
+    ]
+    found = found or [Culprit(pod, why) for pod in live if (why := unready(pod))]
     by_cause: dict[tuple[str, str], Culprit] = {}
     for culprit in found:
         by_cause.setdefault((culprit.why.cause, culprit.why.container), culprit)

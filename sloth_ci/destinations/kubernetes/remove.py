@@ -69,7 +69,7 @@ class _Removal:
         self._cluster, self._applyset, self._graph = cluster, applyset_id, graph
         self._live, self._seen = live, seen
         self._kept_uids = {uid: ref for ref, uid in kept.items()}
-        self._in_use = {ref.namespace: ref for ref in kept if ref.namespace}
+        self._kept = kept
         self._budget = Budget(carrying.health_timeout)
         self._staying: set[Ref] = set()
 
@@ -109,10 +109,16 @@ class _Removal:
         same = self._kept_uids.get(body["metadata"]["uid"])
         if reason is None and same is not None:
             reason = f"it is {same} under its former API group"
-        if reason is None and (ref.group, ref.kind) == ("", "Namespace") and ref.name in self._in_use:
-            reason = f"{self._in_use[ref.name]} is in it"
+        if reason is None and (ref.group, ref.kind) == ("", "Namespace"):
+            inside = next((kept for kept in self._kept if kept.namespace == ref.name and self._is_there(kept)), None)
+            reason = f"{inside} is in it" if inside else None
         if reason is not None:
             raise ApplyError(f"must not be deleted: {reason}", "look at the plan again")
+
+    def _is_there(self, ref: Ref) -> bool:
+        """What the plan saw may have been deleted since, by an earlier part of the same sync."""
+        body = _look(self._cluster, ref)
+        return body is not None and body["metadata"]["uid"] == self._kept[ref]
 
     def settle(self, refs: Collection[Ref], stopped: Callable[[], bool]) -> None:
         for ref in refs:

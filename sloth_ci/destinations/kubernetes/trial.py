@@ -27,24 +27,23 @@ from sloth_ci.core.managed import (
 from sloth_ci.core.objects import Body, Manifest, Ref, Source, digest_of
 from sloth_ci.core.observed import Foreseen
 from sloth_ci.core.plan import Drift
+from sloth_ci.core.secrets import LAST_APPLIED
 from sloth_ci.core.workflow import ConflictPolicy
 from sloth_ci.destinations.kubernetes.applyset import PART_OF
 from sloth_ci.destinations.kubernetes.cluster import Cluster
 from sloth_ci.destinations.kubernetes.conflicts import (
     Contested,
     Outcome,
-    Refusal,
     Resolved,
     contested,
     drift_of,
-    is_final,
     ownership_conflict,
-    refusal,
     resolve,
 )
 from sloth_ci.destinations.kubernetes.discovery import Resource
 from sloth_ci.destinations.kubernetes.faults import ApiFault
 from sloth_ci.destinations.kubernetes.known import Known, prepared
+from sloth_ci.destinations.kubernetes.refusals import Refusal, is_final, refusal
 from sloth_ci.destinations.kubernetes.takeover import (
     JSON_PATCH,
     adoption_note,
@@ -363,7 +362,8 @@ def _names(field: Contested) -> str:
 
 
 def _comparable(before: Body, after: Body) -> tuple[Body, Body]:
-    """Without the member label, unless it changes."""
+    """Without the member label, unless it changes, and without kubectl's memory of what it applied."""
+    before, after = (remove(body, ("f:metadata", "f:annotations", f"f:{LAST_APPLIED}")) for body in (before, after))
     if (before["metadata"].get("labels") or {}).get(PART_OF) == (after["metadata"].get("labels") or {}).get(PART_OF):
         return _without_label(before), _without_label(after)
     return before, after

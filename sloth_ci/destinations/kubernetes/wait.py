@@ -13,15 +13,16 @@ from typing import Final
 from sloth_ci.core.errors import Interrupted, UnhealthyError, UnreachableError
 from sloth_ci.core.events import ItemState
 from sloth_ci.core.health import State, Verdict, is_judged, verdict
-from sloth_ci.core.hooks import hook_phases
 from sloth_ci.core.objects import Body, Ref
-from sloth_ci.core.rollout import uid_of
-from sloth_ci.core.status import table, text
+from sloth_ci.core.rollout import STATEFUL_SET, uid_of
+from sloth_ci.core.status import table
 from sloth_ci.core.words import clip, plural
 from sloth_ci.destinations.kubernetes.claims import CLAIM, Claims
 from sloth_ci.destinations.kubernetes.cluster import Cluster
 from sloth_ci.destinations.kubernetes.discovery import Resource
 from sloth_ci.destinations.kubernetes.reasons import Culprit, Reasons
+from sloth_ci.destinations.kubernetes.unblock import Unblocker
+from sloth_ci.destinations.kubernetes.waited import LOOK, Round, Waited
 from sloth_ci.destinations.kubernetes.watches import Feed, News
 from sloth_ci.destinations.kubernetes.workloads import Workloads
 
@@ -41,11 +42,8 @@ STATES: Final[Mapping[State, ItemState]] = {
 }
 """A verdict in the words of an `Observer`."""
 
-_LOOK: Final = 0.5
 _AT_ONCE: Final = 1000
 """News that are taken in before the next look at the clock."""
-_REST: Final = 4
-"""Between two rounds over all objects, at least so many times as long as a round takes."""
 _TOLD_ABOUT: Final = 10
 """Objects that are told about with events and logs; the others with their reason."""
 _ASKERS: Final = 8
@@ -63,18 +61,20 @@ def wait(
     told: Callable[[Ref, Verdict], None],
     uids: Mapping[Ref, str] | None = None,
     grace: float = GRACE,
+    unblock: bool = False,
 ) -> bool:
     """Wait until all objects are healthy, for at most `timeout` seconds. Returns True.
 
     Ends as soon as nothing can get better: only healthy and failed ones are left. What is suspended is not waited for,
     as only a person can go on with it, but for hooks: they are to be done. `told` is called by the calling thread with
     each new verdict; `stopped` is looked at every half second. `uids` are those of the objects that were written: another
-    object of the same name is a failure.
+    object of the same name is a failure. With `unblock`, pods for which a StatefulSet waits in vain are deleted, so
+    that it can go back from a revision that never became ready.
 
     Raises UnhealthyError naming every object that is not healthy with its reason, its last events and the last log
     lines of its failing container, and Interrupted.
     """
-    waiting = _Waiting(cluster, refs, told, uids or {}, grace)
+    waiting = _Waiting(cluster, refs, told, uids or {}, grace, unblock=unblock)
     deadline = time.monotonic() + timeout
     try:
         waiting.begin()
@@ -83,66 +83,12 @@ def wait(
             _check(stopped)
             if left <= 0:
                 raise waiting.unhealthy(f" after {timeout:g} s", stopped)
-            waiting.look(min(_LOOK, left))
+            waiting.look(min(LOOK, left))
         if waiting.bad():
             raise waiting.unhealthy("", stopped)
         return True
     finally:
         waiting.end()
-
-
-class _Object:
-    """One object that is waited for."""
-
-    __slots__ = ("body", "ref", "resource", "retried", "uid", "verdict")
-
-    def __init__(self, ref: Ref, uid: str) -> None:
-        self.ref = ref
-        self.uid = uid
-        self.resource: Resource | None = None
-        self.body: Body | None = None
-        self.verdict: Verdict | None = None
-        self.retried = False
-        """It failed, and something is still trying."""
-
-    @property
-    def is_settled(self) -> bool:
-        """Whether waiting longer changes nothing, as far as one can know."""
-        if self.verdict is None:
-            return False
-        if self.verdict.state == "suspended":
-            return self.body is None or hook_phases(self.body) is None
-        return self.verdict.state in {"healthy", "failed"}
-
-    @property
-    def is_good(self) -> bool:
-        return self.verdict is not None and self.verdict.state != "failed" and self.is_settled
-
-
-class _Round:
-    """When all open objects are judged again: soon after there is a reason, but thousands of them not for each pod."""
-
-    def __init__(self) -> None:
-        self._wanted = True
-        self._ended = time.monotonic()
-        self._took = 0.0
-
-    def want(self) -> None:
-        """There is a reason."""
-        self._wanted = True
-
-    def left(self) -> float:
-        """Seconds until it is time."""
-        pause = max(0.0 if self._wanted else _LOOK, _REST * self._took)
-        return max(0.0, self._ended + pause - time.monotonic())
-
-    def __enter__(self) -> None:
-        self._wanted = False
-        self._began = time.monotonic()
-
-    def __exit__(self, *_: object) -> None:
-        self._ended = time.monotonic()
-        self._took = self._ended - self._began
 
 
 class _Waiting:
@@ -153,33 +99,37 @@ class _Waiting:
         told: Callable[[Ref, Verdict], None],
         uids: Mapping[Ref, str],
         grace: float,
+        *,
+        unblock: bool,
     ) -> None:
         self._cluster = cluster
         self._told = told
         self._grace = grace
-        self._objects = {ref: _Object(ref, uids.get(ref, "")) for ref in sorted(refs)}
+        self._objects = {ref: Waited(ref, uids.get(ref, "")) for ref in sorted(refs)}
         self._open = set(self._objects.values())
-        self._watched: dict[Feed, dict[str, _Object]] = {}
+        self._watched: dict[Feed, dict[str, Waited]] = {}
         self._trouble: dict[Feed, str] = {}
-        self._round = _Round()
+        self._refreshed = False
+        self._round = Round()
         self._still_since: float | None = None
         self._news: SimpleQueue[News] = SimpleQueue()
         self._reasons = Reasons(cluster)
         self._asking = futures.ThreadPoolExecutor(_ASKERS, thread_name_prefix="reasons")
         self._workloads = Workloads(cluster, self._news, self._reasons, self._asking)
+        self._unblocker = Unblocker(cluster, self._reasons, self._asking) if unblock else None
         self._claims = Claims(cluster, self._news, self._reasons)
 
     # --- the course of it ---
 
     def begin(self) -> None:
         """Start a watch for each kind and namespace whose objects can be anything but healthy."""
-        groups: dict[tuple[Resource, str], dict[str, _Object]] = defaultdict(dict)
+        groups: dict[tuple[Resource, str], dict[str, Waited]] = defaultdict(dict)
         for item in self._objects.values():
             ref = item.ref
             if not is_judged(ref):
                 self._say(item, Verdict("healthy", ""))
                 continue
-            item.resource = resource = self._cluster.discovery.find(ref.group, ref.kind)
+            item.resource = resource = self._resource(ref)
             if resource is None:
                 self._say(item, Verdict("failed", f"the server has no kind {ref.kind} of {ref.group or 'the core'}"))
             elif "watch" not in resource.verbs:
@@ -192,9 +142,17 @@ class _Waiting:
             self._watched[feed] = items
             feed.start()
 
+    def _resource(self, ref: Ref) -> Resource | None:
+        found = self._cluster.discovery.find(ref.group, ref.kind)
+        if found is None and not self._refreshed:
+            self._refreshed = True
+            self._cluster.discovery.refresh()
+            found = self._cluster.discovery.find(ref.group, ref.kind)
+        return found
+
     def look(self, seconds: float) -> None:
         """Take in what is new, waiting for it for at most so many seconds, and judge."""
-        touched: set[_Object] = set()
+        touched: set[Waited] = set()
         with suppress(Empty):
             self._take(self._news.get(timeout=min(seconds, self._round.left())), touched)
             for _ in range(_AT_ONCE):
@@ -216,7 +174,7 @@ class _Waiting:
         self._still_since = self._still_since or now
         return not any(item.retried for item in self._open) or now - self._still_since >= self._grace
 
-    def bad(self) -> list[_Object]:
+    def bad(self) -> list[Waited]:
         """Those that are not healthy."""
         return [item for item in self._objects.values() if not item.is_good]
 
@@ -232,9 +190,11 @@ class _Waiting:
 
     # --- news ---
 
-    def _take(self, news: News, touched: set[_Object]) -> None:
+    def _take(self, news: News, touched: set[Waited]) -> None:
+        if news.kind == "crashed" and news.error:
+            raise news.error
         if news.kind == "trouble":
-            self._trouble[news.feed] = news.error.message if news.error else ""
+            self._trouble[news.feed] = str(news.error)
         else:
             self._trouble.pop(news.feed, None)
         if self._workloads.take(news) or self._claims.take(news):
@@ -243,8 +203,7 @@ class _Waiting:
         items = self._watched[news.feed]
         if news.kind == "refused":
             for item in items.values():
-                why = news.error.message if news.error else ""
-                self._conclude(item, Verdict("failed", f"it cannot be watched: {clip(why, 300)}"))
+                self._conclude(item, Verdict("failed", f"it cannot be watched: {clip(str(news.error), 300)}"))
         elif news.kind == "listed":
             for name, item in items.items():
                 body = news.objects.get(name)
@@ -259,7 +218,7 @@ class _Waiting:
                 else:
                     self._see(items[name], body, touched)
 
-    def _see(self, item: _Object, body: Body, touched: set[_Object]) -> None:
+    def _see(self, item: Waited, body: Body, touched: set[Waited]) -> None:
         if item.resource is None:
             return
         item.uid = item.uid or uid_of(body)
@@ -269,7 +228,7 @@ class _Waiting:
         else:
             self._conclude(item, Verdict("failed", "it was replaced by another object of its name"))
 
-    def _lose(self, item: _Object, last: Body | None) -> None:
+    def _lose(self, item: Waited, last: Body | None) -> None:
         """An object is gone. A Job may have deleted itself after it ended."""
         if item.resource is None:
             return
@@ -279,13 +238,13 @@ class _Waiting:
             found = self._how_it_ended(item) or found
         self._conclude(item, found)
 
-    def _conclude(self, item: _Object, found: Verdict) -> None:
+    def _conclude(self, item: Waited, found: Verdict) -> None:
         """Nothing that happens from now on is about this object."""
         item.resource = None
         item.retried = False
         self._say(item, found)
 
-    def _how_it_ended(self, item: _Object) -> Verdict | None:
+    def _how_it_ended(self, item: Waited) -> Verdict | None:
         """What became of a Job that is gone, by its last state or, where nobody saw that, by the events about it."""
         if item.body is not None:
             if "ttlSecondsAfterFinished" not in table(item.body.get("spec")):
@@ -304,18 +263,20 @@ class _Waiting:
 
     # --- verdicts ---
 
-    def _judge(self, items: Collection[_Object], now: float) -> None:
+    def _judge(self, items: Collection[Waited], now: float) -> None:
         for item in sorted(items, key=lambda item: item.ref):
             if item.resource is not None and item.body is not None:
                 self._judge_one(item, item.body, now)
 
-    def _judge_one(self, item: _Object, body: Body, now: float) -> None:
+    def _judge_one(self, item: Waited, body: Body, now: float) -> None:
         kind = (item.ref.group, item.ref.kind)
         late = kind == CLAIM and self._claims.binds_late(body)
         found, item.retried = self._workloads.judge(kind, body, verdict(body, now, binds_late=late), now)
         self._say(item, found)
+        if self._unblocker and kind == STATEFUL_SET and found.state == "progressing":
+            self._unblocker.delete(self._workloads.in_the_way(body, now))
 
-    def _say(self, item: _Object, found: Verdict) -> None:
+    def _say(self, item: Waited, found: Verdict) -> None:
         if item.verdict != found:
             item.verdict = found
             self._told(item.ref, found)
@@ -336,7 +297,7 @@ class _Waiting:
         """What is not healthy, and why, as an error. Raises Interrupted."""
         bad = self.bad()
         asked = [self._asking.submit(self._details, item, self._culprits(item)) for item in bad[:_TOLD_ABOUT]]
-        while futures.wait(asked, timeout=_LOOK).not_done:
+        while futures.wait(asked, timeout=LOOK).not_done:
             _check(stopped)
         details = [answer.result() for answer in asked] + [[] for _ in bad[_TOLD_ABOUT:]]
         if len(bad) == 1:
@@ -349,27 +310,26 @@ class _Waiting:
         lines += [f"  ({note})" for note in self._reasons.notes]
         return UnhealthyError("\n".join(lines), _hint(bad[0].ref, timed_out=bool(after)))
 
-    def _reason(self, item: _Object) -> str:
+    def _reason(self, item: Waited) -> str:
         found = item.verdict
         reason = "the server has not said anything about it" if found is None else found.reason or found.state
         troubles = (said for feed, said in self._trouble.items() if item in self._watched.get(feed, {}).values())
         trouble = next(troubles, "")
         return f"{reason} (at the end the server did not answer: {trouble})" if trouble else reason
 
-    def _culprits(self, item: _Object) -> list[Culprit]:
+    def _culprits(self, item: Waited) -> list[Culprit]:
         if item.body is None or item.verdict is None or item.verdict.state == "terminating":
             return []
         return self._workloads.culprits((item.ref.group, item.ref.kind), item.body, self._now())
 
-    def _details(self, item: _Object, culprits: Sequence[Culprit]) -> list[str]:
+    def _details(self, item: Waited, culprits: Sequence[Culprit]) -> list[str]:
         """Lines below an object's reason."""
         if item.body is None:
             return []
         lines: list[str] = []
         for culprit in culprits:
-            said = f"pod {text(table(culprit.pod.get('metadata')).get('name'))}: {culprit.why.reason}"
-            if item.ref.kind != "Pod" and (item.verdict is None or item.verdict.reason != said):
-                lines.append(said)
+            if item.ref.kind != "Pod" and (item.verdict is None or item.verdict.reason != culprit.line):
+                lines.append(culprit.line)
             lines += self._reasons.about_pod(culprit)
         return lines or list(self._reasons.about(item.body))
 

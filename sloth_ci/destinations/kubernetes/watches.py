@@ -19,6 +19,7 @@ import msgspec
 
 from sloth_ci.core.errors import SlothError, UnreachableError
 from sloth_ci.core.objects import Body
+from sloth_ci.core.words import clip
 from sloth_ci.destinations.kubernetes import client
 from sloth_ci.destinations.kubernetes.cluster import Cluster
 from sloth_ci.destinations.kubernetes.discovery import Resource
@@ -31,7 +32,7 @@ _PAUSES: Final = (0.0, 0.2, 0.5, 1.0)
 """Seconds before the next try, after so many that brought nothing; the last one then stays."""
 
 
-Kind = Literal["listed", "changed", "gone", "trouble", "refused"]
+Kind = Literal["listed", "changed", "gone", "trouble", "back", "refused", "crashed"]
 
 
 class News(NamedTuple):
@@ -41,8 +42,9 @@ class News(NamedTuple):
     kind: Kind
     objects: Mapping[str, Body] = {}
     """By name: all of them for `listed`, one for `changed` and `gone` (as it last was)."""
-    error: SlothError | None = None
-    """`trouble`: the server did not answer, and is asked again. `refused`: it said no, and this feed is over."""
+    error: Exception | None = None
+    """`trouble`: the server did not answer, and is asked again until it is `back`. `refused`: it said no, and this feed is
+    over. `crashed`: a fault of ours, to be raised by whoever reads this."""
 
 
 class _Metadata(msgspec.Struct):
@@ -98,6 +100,7 @@ class Feed:
         self._lock = threading.Lock()
         self._watch: client.Watch | None = None
         self._listed = False
+        self._in_trouble = False
         self._fruitless = 0
         self._thread = threading.Thread(target=self._run, name=f"watch {resource.plural} {namespace}", daemon=True)
 
@@ -120,6 +123,12 @@ class Feed:
     # --- in the thread ---
 
     def _run(self) -> None:
+        try:
+            self._keep_up()
+        except Exception as error:  # noqa: BLE001 (it is raised where it is read: nobody sees what a thread raises)
+            self._tell("crashed", error=error)
+
+    def _keep_up(self) -> None:
         version: str | None = None
         while not self._ended.is_set():
             asked_for = 0.0
@@ -136,9 +145,12 @@ class Feed:
                     return
                 else:
                     asked_for = fault.retry_after or 0.0
-                    self._tell("trouble", error=fault)
+                    self._complain(fault)
             except UnreachableError as error:
-                self._tell("trouble", error=error)
+                self._complain(error)
+            except msgspec.DecodeError:
+                version = None
+                self._complain(UnreachableError("it answers, but not as an API server does"))
             pause = _PAUSES[min(self._fruitless, len(_PAUSES) - 1)]
             self._fruitless += 1
             self._ended.wait(max(pause, asked_for))
@@ -164,15 +176,17 @@ class Feed:
         with self._lock:
             self._watch = watch
             ended = self._ended.is_set()
+        if self._in_trouble:
+            self._in_trouble = False
+            self._tell("back")
         with watch:
             for line in () if ended else watch:
                 event = _read_event(line)
                 meta = _read_meta(event.object)
                 if event.type == "ERROR":
-                    if meta.code == 410:
-                        return None
-                    self._tell("trouble", error=UnreachableError(f"a watch ended: {meta.message}"))
-                    break
+                    if meta.code != 410:
+                        self._complain(UnreachableError(f"it ended a watch: {clip(meta.message, 300)}"))
+                    return None
                 self._fruitless = 0
                 version = meta.metadata.version or version
                 name = meta.metadata.name
@@ -181,6 +195,10 @@ class Feed:
         if time.monotonic() - began > 1:
             self._fruitless = 0
         return version
+
+    def _complain(self, error: SlothError) -> None:
+        self._in_trouble = True
+        self._tell("trouble", error=error)
 
     def _body(self, raw: msgspec.Raw) -> Body:
         body: Body = _read_body(raw)
@@ -191,5 +209,5 @@ class Feed:
         body["metadata"].pop("managedFields", None)
         return body
 
-    def _tell(self, kind: Kind, objects: Mapping[str, Body] | None = None, error: SlothError | None = None) -> None:
+    def _tell(self, kind: Kind, objects: Mapping[str, Body] | None = None, error: Exception | None = None) -> None:
         self._news.put(News(self, kind, objects or {}, error))

@@ -194,7 +194,7 @@ def _warning(value: str) -> str:
     """The text of `299 - "text"` (RFC 7234, 5.5)."""
     _, _, rest = value.partition(" ")
     _, _, text = rest.partition(" ")
-    return text.strip('"').replace('\\"', '"').replace("\\\\", "\\")
+    return text.removeprefix('"').removesuffix('"').replace('\\"', '"').replace("\\\\", "\\")
 
 
 def _unpacked(pieces: Iterator[bytes]) -> Iterator[bytes]:

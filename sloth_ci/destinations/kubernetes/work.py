@@ -188,7 +188,8 @@ class _Crew:
         else:
             self._lasting[refs[0]] = error
         if not waited and isinstance(error, SlothError):
-            self._carrying.observer.item(str(refs[0]), "failed", self._job.blame(refs[0], error).line)
+            reason = self._job.blame(refs[0], error).line.partition(": ")[2]
+            self._carrying.observer.item(str(refs[0]), "failed", reason)
 
     def _conclude(self) -> None:
         if self._fatal is not None:

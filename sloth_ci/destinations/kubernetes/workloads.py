@@ -11,7 +11,7 @@ from typing import Final, NamedTuple
 from sloth_ci.core.health import Verdict
 from sloth_ci.core.objects import Body
 from sloth_ci.core.pods import Stuck, stuck
-from sloth_ci.core.rollout import CHILDREN, PodsOf, controller_of, every, is_over, newest, uid_of
+from sloth_ci.core.rollout import CHILDREN, STATEFUL_SET, PodsOf, controller_of, every, is_over, newest, uid_of
 from sloth_ci.core.status import Live, table, text
 from sloth_ci.destinations.kubernetes.cluster import Cluster
 from sloth_ci.destinations.kubernetes.reasons import Culprit, Reasons, culprits
@@ -66,8 +66,8 @@ class Workloads:
             if news.kind != "gone":
                 self._by_name[feed][name] = body
                 self._by_controller[feed].setdefault(controller_of(body), {})[name] = body
-        if news.kind == "refused" and news.error is not None:
-            self._reasons.refused(feed.resource.plural, news.error)
+        if news.kind == "refused":
+            self._reasons.refused(f"{feed.resource.plural} could not be read", str(news.error))
         return True
 
     def judge(self, kind: tuple[str, str], body: Body, found: Verdict, now: float) -> tuple[Verdict, bool]:
@@ -91,7 +91,7 @@ class Workloads:
             why = None if is_over(pod) else self._stuck(pod, now)
             # A Job counts its crashes itself, up to backoffLimit.
             if why and not (kind == ("batch", "Job") and why.crashed):
-                return Verdict("failed", f"pod {text(table(pod.get('metadata')).get('name'))}: {why.reason}"), True
+                return Verdict("failed", Culprit(pod, why).line), True
         return found, False
 
     def culprits(self, kind: tuple[str, str], body: Body, now: float) -> list[Culprit]:
@@ -102,6 +102,18 @@ class Workloads:
             return []
         pods, children = self._pods(kind, body), self._children(kind, body)
         return culprits(_by_age(newest(body, children, pods)), _by_age(every(body, children, pods)), now)
+
+    def in_the_way(self, stateful_set: Body, now: float) -> list[Culprit]:
+        """The pods for which a StatefulSet waits in vain: stuck, and of a revision that it wants to replace.
+
+        It replaces one pod after the other, each when the one before is ready: these never are (Kubernetes: "Forced
+        rollback").
+        """
+        live = Live(stateful_set, now)
+        if live.unseen or live.outdated or live.on_delete or live.spec.get("podManagementPolicy") == "Parallel":
+            return []
+        found = self.culprits(STATEFUL_SET, stateful_set, now)
+        return [culprit for culprit in found if culprit.former and culprit.why.cause != "Unschedulable"]
 
     def _stuck(self, pod: Body, now: float) -> Stuck | None:
         """Why a pod does not get on; not where it waits for a node that is being made."""

@@ -12,6 +12,7 @@ from sloth_ci.core.errors import ApplyError, SlothError, UnreachableError
 from sloth_ci.core.graph import Graph, Node
 from sloth_ci.core.health import Verdict, verdict
 from sloth_ci.core.immutable import STATEFUL
+from sloth_ci.core.managed import intent
 from sloth_ci.core.objects import Body, Manifest, Ref, Write
 from sloth_ci.core.scope import Scope, defined_by
 from sloth_ci.destinations.kubernetes import takeover, wait
@@ -37,8 +38,8 @@ def write(
     carrying: Carrying,
     *,
     standing: Iterable[Manifest] = (),
-) -> None:
-    """Apply and delete, first everything that is applied.
+) -> dict[Ref, str]:
+    """Apply and delete, first everything that is applied. Returns the uids of what was applied.
 
     `known`: what the last observation saw. `standing`: desired objects that are as they should be; those of earlier
     waves, and those that something depends on, have to be healthy before others are written. Raises as `work_off` does,
@@ -46,7 +47,9 @@ def write(
     """
     applied = {item.ref: item for item in writes if item.body is not None}
     nodes = [Node(ref, item.body) for ref, item in applied.items() if item.body is not None]
-    others = [manifest for manifest in standing if manifest.ref not in applied]
+    # What is put back waits for nothing: what is there now is what is wrong.
+    restored = any(is_restore(node.body) for node in nodes)
+    others = [manifest for manifest in standing if manifest.ref not in applied and not restored]
     nodes += [Node(manifest.ref, manifest.body, standing=True) for manifest in others]
     graph = Graph(nodes)
     job = _Writing(cluster, applyset_id, applied, known, graph, carrying)
@@ -57,6 +60,7 @@ def write(
         kept = {ref: uid for ref, uid in uids.items() if ref not in set(deleted)}
         seen = {ref: known[ref].uid for ref in deleted if ref in known}
         remove(cluster, applyset_id, deleted, carrying, seen=seen, kept=kept)
+    return job.uids
 
 
 class _Writing:
@@ -135,7 +139,7 @@ class Applier:
 
     def _apply(self, ref: Ref, body: Body, known: Known | None) -> Body:
         force = self._carrying.force or (known is not None and known.force)
-        sent = prepared(body, self._applyset, known) if self._applyset else body
+        sent = prepared(body, self._applyset, known) if self._applyset else intent(body)
         # The status is wanted only of those whose status is looked at here: the rest is answered in a few bytes.
         accept = "application/json" if ref.kind == "CustomResourceDefinition" else METADATA_ONLY
         deadline = time.monotonic() + _CATCH_UP

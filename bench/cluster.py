@@ -1,0 +1,289 @@
+"""Planning and applying on a cluster, against the programs that do it today: whole processes, as people run them.
+
+On a control plane of the run's own (etcd, the API server, the controllers), on this machine, with the objects of
+`cluster_objects.py`. Each program has namespaces of its own, which it has itself applied to, so that each finds its own
+traces and nobody else's. What a program says is checked by its exit code: a plan that is wrong is no measurement.
+
+    SLOTH_BENCH_SIZES=100 make bench-cluster      fewer objects, for a quick look
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import Final
+
+import cluster_objects as objects
+from measure import SLOTH, Cost, Row, Side, compare_all, cost, environment, git, row
+from rivals import built, tool, version
+
+sys.path += [str(Path(__file__).resolve().parent.parent / "tests")]
+
+import engines
+from support.cluster import PARTS, ControlPlane
+from support.proxy import DelayProxy, FaultProxy
+from support.waiting import until
+
+SIZES: Final = tuple(int(size) for size in os.environ.get("SLOTH_BENCH_SIZES", "100,1000,5000").split(","))
+ROUND_TRIP: Final = 0.02
+"""Seconds to the far cluster: another region of the same continent."""
+FAR: Final = 1000
+"""The largest size at which everything is measured over that distance; beyond it only where nothing changed."""
+BUDGET: Final = 50.0
+"""Seconds for the runs of one rival in one row: five of 10 s. The slowest take more than that, once."""
+REQUESTS: Final = 20
+"""Of ours, where nothing changed, beside one list for each kind in each namespace."""
+LARGE: Final = 5000
+"""From this size on, memory is measured."""
+
+REVISIONS: Final[Mapping[str, objects.Changed]] = {
+    "main": objects.none,
+    "one-percent": objects.one_percent,
+    "all": objects.every,
+}
+PLANS: Final = {
+    "unchanged": ("main", "nothing changed"),
+    "1pct": ("one-percent", "one in a hundred changed"),
+    "all": ("all", "every one changed"),
+}
+"""Rows: the revision that is planned, and what that is for a reader."""
+_DISTANCE: Final = {"": "", "-rtt20": ", over a round trip of 20 ms"}
+_NOISE, _LULL = 2, 0.5
+"""The controllers have nothing left to do when so many writes or fewer happen in so many seconds."""
+
+_WORKFLOW: Final = """\
+local gitops = require("gitops")
+
+gitops.workflow({{
+    name = "bench",
+    repo = ".",
+    branch = "main",
+    target_path = "k8s",
+    destination = {{ context = "test", namespace = "{namespace}" }},
+    sync_policy = {{ health_check = {{ enabled = false }} }},
+}})
+"""
+
+
+class Program:
+    """A program with namespaces of its own, whose manifests are in a folder for each revision."""
+
+    def __init__(self, name: str, folder: Path, size: int) -> None:
+        self.name, self.folder = name, folder / f"{name}-{size}"
+        self.places = objects.namespaces(name, size)
+        self.prepare(size)
+
+    def prepare(self, size: int) -> None:
+        """Write what it deploys."""
+        for revision, changed in REVISIONS.items():
+            objects.write(self.folder / revision, self.places, size, changed)
+
+    def plan(self, revision: str, config: Path) -> Cost:
+        """Say what would change."""
+        raise NotImplementedError
+
+    def apply(self, config: Path) -> Cost:
+        """Make it so, without waiting for health."""
+        raise NotImplementedError
+
+    def run(self, command: Sequence[str], config: Path, codes: Sequence[int] = (0,)) -> Cost:
+        """One process."""
+        env = {
+            **environment(self.folder / "cache"),
+            "KUBECONFIG": str(config),
+            "KUBECACHEDIR": str(self.folder / "kube"),
+        }
+        return cost(command, cwd=self.folder, env=env, codes=codes)
+
+
+class Sloth(Program):
+    """Ours: a Git repository with plain manifests and a Lua file."""
+
+    def prepare(self, size: int) -> None:
+        self.folder.mkdir(parents=True)
+        git(self.folder, "init", "-q", "-b", "main")
+        (self.folder / "sloth.lua").write_text(_WORKFLOW.format(namespace=self.places[0]))
+        (self.folder / ".gitignore").write_text("cache/\n")
+        for revision, changed in REVISIONS.items():
+            if revision != "main":
+                git(self.folder, "switch", "-q", "-c", revision, "main")
+            objects.write(self.folder / "k8s", self.places, size, changed)
+            git(self.folder, "add", "-A")
+            git(self.folder, "commit", "-q", "-m", revision)
+        git(self.folder, "switch", "-q", "main")
+
+    def plan(self, revision: str, config: Path) -> Cost:
+        codes = (0,) if revision == "main" else (20,)
+        return self.run([SLOTH, "preview", "--head", revision, "--exit-code"], config, codes)
+
+    def apply(self, config: Path) -> Cost:
+        return self.run([SLOTH, "sync"], config)
+
+
+class Kubectl(Program):
+    """`kubectl diff` and `kubectl apply`, both server-side."""
+
+    def plan(self, revision: str, config: Path, concurrency: int = 1) -> Cost:
+        command = [str(tool("kubectl")), "diff", "--server-side", f"--concurrency={concurrency}", "-R", "-f", revision]
+        return self.run(command, config, (0,) if revision == "main" else (1,))
+
+    def apply(self, config: Path) -> Cost:
+        return self.run([str(tool("kubectl")), "apply", "--server-side", "-R", "-f", "main"], config)
+
+
+class Kapp(Program):
+    """`kapp deploy`, which compares what it once sent with what is there, without asking the server to try."""
+
+    def plan(self, revision: str, config: Path) -> Cost:
+        codes = (2,) if revision == "main" else (3,)
+        return self.run([*self._deploy(revision), "--diff-run", "--diff-exit-status"], config, codes)
+
+    def apply(self, config: Path) -> Cost:
+        return self.run([*self._deploy("main"), "--yes", "--wait=false"], config)
+
+    def _deploy(self, revision: str) -> list[str]:
+        return [str(built("kapp")), "deploy", "-a", "bench", "-n", self.places[0], "-f", revision]
+
+
+class Stage:
+    """One size on a control plane: the programs, their namespaces, and what is measured of them."""
+
+    def __init__(self, plane: ControlPlane, folder: Path, size: int) -> None:
+        self.plane, self.size = plane, size
+        self.sloth = Sloth("sloth-ci", folder, size)
+        self.kubectl = Kubectl("kubectl", folder, size)
+        self.kapp = Kapp("kapp", folder, size) if built("kapp") else None
+        self.programs: list[Program] = [self.sloth, self.kubectl, *([self.kapp] if self.kapp else [])]
+        for place in [place for program in self.programs for place in program.places]:
+            plane.namespace(place)
+        self._peaks: dict[str, list[float]] = {}
+
+    def rows(self) -> Iterator[Row]:
+        """All that is measured at this size."""
+        yield from self._apply_new("", self.plane.admin)
+        for program in self.programs:
+            self._quiet()
+            program.plan("main", self.plane.admin)  # whoever looks at a revision a second time has its caches
+        for name in PLANS:
+            yield from self._plan(name, "", self.plane.admin)
+        if self.size >= LARGE:
+            yield self._memory()
+        with DelayProxy(self.plane.server, round_trip=ROUND_TRIP) as far:
+            config = self.plane.kubeconfig(server=far.url)
+            for name in PLANS if self.size <= FAR else ["unchanged"]:
+                yield from self._plan(name, "-rtt20", config)
+            if self.size <= FAR:
+                yield from self._apply_new("-rtt20", config)
+
+    def _plan(self, name: str, suffix: str, config: Path) -> list[Row]:
+        revision, words = PLANS[name]
+        note = f"{self._about()}, {words}{_DISTANCE[suffix]}"
+        if name == "unchanged" and not suffix:
+            note += f"; {self._requests()}"
+        rivals: dict[str, Side] = {
+            "": ("kubectl diff --server-side", self._watched(self.kubectl, revision, config)),
+            "kubectl8": (
+                "kubectl diff --server-side --concurrency=8",
+                lambda: self.kubectl.plan(revision, config, concurrency=8).seconds,
+            ),
+        }
+        if self.kapp:
+            rivals["kapp"] = (f"kapp {version('kapp')} deploy --diff-run", self._watched(self.kapp, revision, config))
+        ours = ("sloth-ci preview, warm", self._watched(self.sloth, revision, config))
+        return compare_all(f"plan-{name}-{self.size}{suffix}", ours, rivals, budget=BUDGET, note=note)
+
+    def _apply_new(self, suffix: str, config: Path) -> list[Row]:
+        rivals: dict[str, Side] = {"": ("kubectl apply --server-side", self._anew(self.kubectl, config))}
+        if self.kapp:
+            rivals["kapp"] = (f"kapp {version('kapp')} deploy --wait=false", self._anew(self.kapp, config))
+        note = f"{self._about()}, none of them there before{_DISTANCE[suffix]}; nobody waits for health"
+        ours = ("sloth-ci sync, with its plan, lock, backup and record", self._anew(self.sloth, config))
+        return compare_all(f"apply-new-{self.size}{suffix}", ours, rivals, budget=BUDGET, note=note)
+
+    def _memory(self) -> Row:
+        mine, theirs = (self._peaks[program.name] for program in (self.sloth, self.kubectl))
+        return row(
+            f"memory-unchanged-{self.size}",
+            "sloth-ci preview",
+            mine,
+            "kubectl diff --server-side",
+            theirs,
+            unit="MB",
+            note=f"{self._about()}, nothing changed: the peak of the largest process",
+        )
+
+    def _watched(self, program: Program, revision: str, config: Path) -> Callable[[], float]:
+        """A run of a plan; where nothing changed, its memory is kept."""
+
+        def run() -> float:
+            seconds, megabytes = program.plan(revision, config)
+            if revision == "main":
+                self._peaks.setdefault(program.name, []).append(megabytes)
+            return seconds
+
+        return run
+
+    def _anew(self, program: Program, config: Path) -> Callable[[], float]:
+        def run() -> float:
+            self._empty(program.places)
+            self._quiet()
+            return program.apply(config).seconds
+
+        return run
+
+    def _about(self) -> str:
+        return f"{self.size:,} objects of {len(objects.KINDS)} kinds in {len(self.sloth.places)} namespaces"
+
+    def _requests(self) -> str:
+        """How many requests of ours there are where nothing changed. Raises RuntimeError where there are too many."""
+        limit = len(objects.KINDS) * len(self.sloth.places) + REQUESTS
+        with FaultProxy(self.plane) as proxy:
+            self.sloth.plan("main", self.plane.kubeconfig(server=proxy.url))
+            count = len(proxy.calls)
+        if count > limit:
+            raise RuntimeError(f"{count} requests for {self._about()} that have not changed, of at most {limit}")
+        return f"{count} requests (at most {limit}: kinds × namespaces + {REQUESTS})"
+
+    def _empty(self, places: Sequence[str]) -> None:
+        """Delete everything in some namespaces, also what the programs remember there."""
+        paths = [f"/{path.format(place)}" for place in places for path in objects.COLLECTIONS]
+        with ThreadPoolExecutor(8) as pool:
+            list(pool.map(lambda path: self.plane.api("DELETE", path), paths))
+
+    def _quiet(self) -> None:
+        """Wait until the controllers have done what there was to do."""
+        last = -1
+
+        def still() -> bool:
+            nonlocal last
+            before, last = last, int(self.plane.api("GET", "/api/v1/nodes?limit=1")["metadata"]["resourceVersion"])
+            return last - before <= _NOISE
+
+        until(still, every=_LULL, timeout=120, what="the control plane is quiet")
+
+
+def rows(folder: Path) -> list[Row]:
+    """All rows; none where there is no control plane."""
+    found = {name: engines.find(name, os.environ) for name in PARTS}
+    parts = {name: path for name, path in found.items() if path}
+    if len(parts) < len(PARTS):
+        return []
+    results = []
+    with ControlPlane.start(folder / "plane", parts) as plane:
+        definition = "/apis/apiextensions.k8s.io/v1/customresourcedefinitions"
+        plane.api("POST", definition, objects.DEFINITION)
+        path = f"{definition}/{objects.DEFINITION['metadata']['name']}"
+        until(lambda: _established(plane.api("GET", path)), what="the kind of the bench is served")
+        for size in SIZES:
+            for result in Stage(plane, folder, size).rows():
+                sys.stderr.write(f"{result['name']}: {result['ours_value']} and {result['rival_value']}\n")
+                results.append(result)
+    return results
+
+
+def _established(definition: objects.Body) -> bool:
+    conditions = definition.get("status", {}).get("conditions", [])
+    return any(condition["type"] == "Established" and condition["status"] == "True" for condition in conditions)

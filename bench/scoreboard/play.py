@@ -1,0 +1,54 @@
+"""One scenario, played for one tool."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from scoreboard.judge import Claims, Truth, Verdict, by_key, compare, judge, look
+from scoreboard.place import Place
+from scoreboard.scenario import Scenario
+from scoreboard.tools import Make
+from support.cluster import ControlPlane
+
+
+@dataclass
+class Played:
+    """What came out."""
+
+    claims: Claims
+    truth: Truth
+    verdict: Verdict
+    again: Claims | None
+    """What the diff says once all is applied; None where not all of it was."""
+
+
+class NotApplied(Exception):
+    """The tool cannot even put the first manifests in place."""
+
+
+def play(plane: ControlPlane, folder: Path, scenario: Scenario, make: Make) -> Played:
+    """Apply, let things happen, ask for the diff, apply, and compare. Raises NotApplied."""
+    place = Place(plane, folder)
+    with place.stack:
+        for event in scenario.setting:
+            event(place)
+        tool = make(place, scenario)
+        if scenario.before:
+            tool.declare(scenario.before)
+            if refused := tool.apply():
+                raise NotApplied(", ".join(map(str, refused)))
+        for event in scenario.events:
+            event(place)
+        former, declared = place.bodies(scenario.before), place.bodies(scenario.next)
+        tool.declare(scenario.next)
+        before = look(place, former, declared)
+        claims = tool.diff(list(before))
+        for event in scenario.later:
+            event(place)
+        refused = tool.apply()
+        after = look(place, former, declared)
+        truth = compare(before, after, by_key(place, former, declared), tool.own)
+        truth.refused |= refused
+        again = None if refused else tool.diff(list(before))
+    return Played(claims, truth, judge(claims, truth), again)
