@@ -6,6 +6,7 @@ but loopback. What the harness itself takes from the caller's environment is rea
     CI=true                     a missing engine is a failure, not a skip
     SLOTH_TEST_DATA             a folder with git bundles of real repositories
     SLOTH_TEST_KUBECTL, ...     another engine than the pinned one (see scripts/engines.py)
+    KUBEBUILDER_ASSETS          a folder with another control plane
 """
 
 from __future__ import annotations

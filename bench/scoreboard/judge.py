@@ -9,7 +9,7 @@ from __future__ import annotations
 import base64
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, Final
+from typing import Any, Final, Protocol
 
 from msgspec import UNSET
 
@@ -17,6 +17,7 @@ from scoreboard.place import Body, Key, Place
 from sloth_ci.core.fieldpath import Path, get
 from sloth_ci.core.managed import leaves, owners
 
+OwnManager = frozenset[tuple[str, str]]
 Snapshot = Mapping[Key, Body | None]
 """The objects of a scenario; None for one that is not there."""
 
@@ -26,6 +27,18 @@ _KEYED: Final[Mapping[str, tuple[str, ...]]] = {
 }
 """Lists of which others may have items of their own, with what tells their items apart. All others count as one value."""
 
+_BOOKS: Final = frozenset({"managedFields", "resourceVersion", "generation"})
+_NOTES: Final = frozenset({"kubectl.kubernetes.io/last-applied-configuration", "deployment.kubernetes.io/revision"})
+
+
+class Applier(Protocol):
+    """What has to be known of a tool to judge it."""
+
+    own: OwnManager
+    """Manager and operation of what it applies."""
+    marks: frozenset[str]
+    """Labels that it declares in every object, beside what the manifests say."""
+
 
 @dataclass
 class Claims:
@@ -34,6 +47,8 @@ class Claims:
     changes: set[Key] = field(default_factory=set)
     conflicts: set[Key] = field(default_factory=set)
     """Objects of which it said that somebody else set what would be overwritten, or that they are refused."""
+    refusals: set[Key] = field(default_factory=set)
+    """Those of them of which it said that they cannot be applied as they are."""
     text: str = ""
     """Its own words, for a person who doubts the judgement."""
 
@@ -46,6 +61,10 @@ class Truth:
     overwritten: dict[Key, list[str]] = field(default_factory=dict)
     """Whose fields it overwrote."""
     refused: set[Key] = field(default_factory=set)
+    beside: set[Key] = field(default_factory=set)
+    """Objects that changed only where nobody declares anything: to say that they change is not wrong, nor is it needed."""
+    unknown: set[Key] = field(default_factory=set)
+    """Objects that the apply did not get to."""
 
     @property
     def conflicts(self) -> set[Key]:
@@ -63,6 +82,7 @@ class Verdict:
     shown: list[str]
     """Of the missed conflicts, those whose value the diff shows like any other edit."""
     false_conflicts: list[str]
+    """It said that they cannot be applied, and they can."""
 
     @property
     def clean(self) -> bool:
@@ -73,16 +93,17 @@ class Verdict:
 def judge(claims: Claims, truth: Truth) -> Verdict:
     """Compare."""
     missed = truth.conflicts - claims.conflicts
+    open_ = truth.refused | truth.unknown
 
     def names(keys: Iterable[Key]) -> list[str]:
         return sorted(map(str, keys))
 
     return Verdict(
-        false_changes=names(claims.changes - truth.changes - truth.refused),
-        missed_changes=names(truth.changes - claims.changes - truth.refused),
+        false_changes=names(claims.changes - truth.changes - truth.beside - open_),
+        missed_changes=names(truth.changes - claims.changes - open_),
         missed_conflicts=names(missed),
         shown=names(missed & claims.changes),
-        false_conflicts=names(claims.conflicts - truth.conflicts),
+        false_conflicts=names(claims.refusals - truth.conflicts - open_),
     )
 
 
@@ -99,8 +120,8 @@ def look(place: Place, *declared: Sequence[Body]) -> dict[Key, Body | None]:
     return {key: place.live(bodies[-1]) for key, bodies in by_key(place, *declared).items()}
 
 
-def compare(before: Snapshot, after: Snapshot, declared: Mapping[Key, Sequence[Body]], own: OwnManager) -> Truth:
-    """What became of the objects between two looks. `own`: who of the managers is the tool itself."""
+def compare(before: Snapshot, after: Snapshot, declared: Mapping[Key, Sequence[Body]], tool: Applier) -> Truth:
+    """What became of the objects between two looks, when a tool had applied."""
     truth = Truth()
     for key in before.keys() | after.keys():
         old, new = before.get(key), after.get(key)
@@ -108,17 +129,24 @@ def compare(before: Snapshot, after: Snapshot, declared: Mapping[Key, Sequence[B
             if old is not new:
                 truth.changes.add(key)
             continue
-        wanted = [_normal(body) for body in declared.get(key, ())]
+        wanted = [normal(body) for body in declared.get(key, ())]
+        if tool.marks:
+            wanted.append({"metadata": {"labels": dict.fromkeys(tool.marks, "")}})
         one, other = _view(old, wanted), _view(new, wanted)
         if one != other or old["metadata"]["uid"] != new["metadata"]["uid"]:
             truth.changes.add(key)
-            if theirs := _overwritten(old, one, other, own):
+            if theirs := _overwritten(old, one, other, tool.own):
                 truth.overwritten[key] = theirs
+        elif _content(old) != _content(new):
+            truth.beside.add(key)
     return truth
 
 
-OwnManager = frozenset[tuple[str, str]]
-"""Manager and operation of what a tool applies."""
+def _content(live: Body) -> Body:
+    """An object without the books that the server and tools keep in it."""
+    kept = {key: value for key, value in live["metadata"].items() if key not in _BOOKS}
+    annotations = {key: value for key, value in (kept.pop("annotations", None) or {}).items() if key not in _NOTES}
+    return {**live, "metadata": kept, "status": None, "annotations": annotations}
 
 
 def _overwritten(old: Body, one: Any, other: Any, own: OwnManager) -> list[str]:
@@ -136,7 +164,7 @@ def _differ(one: Any, other: Any, path: Path) -> bool:
     return was is not UNSET and was != get(other, path)
 
 
-def _normal(body: Body) -> Body:
+def normal(body: Body) -> Body:
     """A declared object as the server keeps it: `stringData` becomes `data`."""
     if body.get("kind") != "Secret" or not isinstance(body.get("stringData"), dict):
         return body

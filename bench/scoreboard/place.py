@@ -34,12 +34,19 @@ class Key(NamedTuple):
 class Place:
     """A fresh namespace of a control plane."""
 
-    def __init__(self, plane: ControlPlane, folder: Path) -> None:
-        self.plane, self.folder = plane, folder
+    def __init__(self, plane: ControlPlane, folder: Path, program: Path) -> None:
+        """`program`: the kubectl of the people and tools here."""
+        self.plane, self.folder, self.program = plane, folder, program
         self.namespace = plane.namespace(f"sb-{uuid.uuid4().hex[:8]}")
         self.stack = ExitStack()
         """What ends with the scenario: webhooks."""
         folder.mkdir(parents=True, exist_ok=True)
+        config = json.loads(plane.admin.read_text())
+        config["contexts"][0]["context"]["namespace"] = self.namespace
+        self.kubeconfig = folder / "kubeconfig"
+        """The administrator's, in this namespace."""
+        self.kubeconfig.touch(mode=0o600)
+        self.kubeconfig.write_text(json.dumps(config))
 
     def fill(self, text: str) -> str:
         """A text for this place."""
@@ -53,10 +60,19 @@ class Place:
         """Manifests as a reader of YAML sees them."""
         return [document.value for text in self.texts(objects) for document in parse(text.encode())]
 
+    def write(self, objects: Sequence[str | Body], folder: Path) -> list[Body]:
+        """Put manifests into a folder, each in a file, instead of those that are there. Returns what they say."""
+        folder.mkdir(exist_ok=True)
+        for old in folder.iterdir():
+            old.unlink()
+        for number, text in enumerate(self.texts(objects)):
+            (folder / f"{number:02}.yaml").write_text(text)
+        return self.bodies(objects)
+
     def kubectl(self, *args: str, stdin: str | None = None) -> str:
         """kubectl as the administrator, in the namespace. Raises ControlPlaneError with what it says."""
         filled = [self.fill(arg) for arg in args]
-        return self.plane.kubectl("-n", self.namespace, *filled, stdin=None if stdin is None else self.fill(stdin))
+        return self.plane.kubectl(*filled, stdin=None if stdin is None else self.fill(stdin), config=self.kubeconfig)
 
     def key(self, body: Mapping[str, Any]) -> Key:
         """Who an object is. A kind that the server does not know yet is taken for one that lives in namespaces."""

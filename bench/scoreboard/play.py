@@ -27,28 +27,29 @@ class NotApplied(Exception):
     """The tool cannot even put the first manifests in place."""
 
 
-def play(plane: ControlPlane, folder: Path, scenario: Scenario, make: Make) -> Played:
+def play(plane: ControlPlane, kubectl: Path, folder: Path, scenario: Scenario, make: Make) -> Played:
     """Apply, let things happen, ask for the diff, apply, and compare. Raises NotApplied."""
-    place = Place(plane, folder)
+    place = Place(plane, folder, kubectl)
     with place.stack:
         for event in scenario.setting:
             event(place)
         tool = make(place, scenario)
         if scenario.before:
             tool.declare(scenario.before)
-            if refused := tool.apply():
+            if refused := tool.apply().refused:
                 raise NotApplied(", ".join(map(str, refused)))
         for event in scenario.events:
             event(place)
-        former, declared = place.bodies(scenario.before), place.bodies(scenario.next)
+        former, declared = place.bodies([*scenario.formerly, *scenario.before]), place.bodies(scenario.next)
         tool.declare(scenario.next)
         before = look(place, former, declared)
         claims = tool.diff(list(before))
         for event in scenario.later:
             event(place)
-        refused = tool.apply()
+        applied = tool.apply()
         after = look(place, former, declared)
-        truth = compare(before, after, by_key(place, former, declared), tool.own)
-        truth.refused |= refused
-        again = None if refused else tool.diff(list(before))
+        truth = compare(before, after, by_key(place, former, declared), tool)
+        truth.refused |= applied.refused
+        truth.unknown |= applied.unknown
+        again = None if applied.refused else tool.diff(list(before))
     return Played(claims, truth, judge(claims, truth), again)

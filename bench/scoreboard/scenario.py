@@ -20,6 +20,8 @@ class Scenario:
     """What a reader of the table is told, in one sentence."""
     before: Objects = ()
     """What the tool under test applies first; nothing where the objects are somebody else's."""
+    formerly: Objects = ()
+    """What somebody else has declared of the same objects, and the tool takes over."""
     setting: Sequence[Event] = ()
     """What holds before that: webhooks, CustomResourceDefinitions of the platform."""
     events: Sequence[Event] = ()

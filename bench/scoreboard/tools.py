@@ -3,29 +3,34 @@
 from __future__ import annotations
 
 import json
-import os
 import re
 import subprocess
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import Final, Protocol
+from typing import Final, NamedTuple, Protocol
 
 from scoreboard.judge import Claims, OwnManager
 from scoreboard.place import Body, Key, Place
 from scoreboard.scenario import Objects, Scenario
-from support.gitrepo import GitRepo
-
-CONFLICTS: Final = 4
-"""The code that sloth-ci ends with where there are conflicts."""
 
 Keys = Sequence[Key]
 CLIENT_SIDE: Final = ("kubectl-client-side-apply", "Update")
+
+
+class Applied(NamedTuple):
+    """How an apply went."""
+
+    refused: frozenset[Key] = frozenset()
+    """Objects that the cluster, or the tool itself, did not take."""
+    unknown: frozenset[Key] = frozenset()
+    """Objects that the tool did not get to, as it gave up at one that was refused."""
 
 
 class Tool(Protocol):
     """A tool at work in one place."""
 
     own: OwnManager
+    marks: frozenset[str]
 
     def declare(self, objects: Objects) -> None:
         """Put manifests to where the tool reads them, instead of those that are there."""
@@ -33,14 +38,15 @@ class Tool(Protocol):
     def diff(self, keys: Keys) -> Claims:
         """What it says about objects (all that the scenario is about)."""
 
-    def apply(self) -> set[Key]:
-        """Apply what is declared. Returns the objects that were refused."""
+    def apply(self) -> Applied:
+        """Apply what is declared."""
 
 
 Make = Callable[[Place, Scenario], Tool]
 
 
-def _run(command: Sequence[str], folder: Path, environ: Mapping[str, str] | None = None) -> tuple[int, str, str]:
+def run(command: Sequence[str], folder: Path, environ: Mapping[str, str] | None = None) -> tuple[int, str, str]:
+    """A process: its exit code, what it prints, and its errors."""
     done = subprocess.run(
         command, cwd=folder, env=environ, stdin=subprocess.DEVNULL, capture_output=True, text=True, check=False
     )
@@ -49,6 +55,8 @@ def _run(command: Sequence[str], folder: Path, environ: Mapping[str, str] | None
 
 class Kubectl:
     """`kubectl diff` and `kubectl apply`, server-side or as they are without that."""
+
+    marks = frozenset[str]()
 
     def __init__(self, place: Place, scenario: Scenario, *, server_side: bool, manager: str = "") -> None:
         self._place, self._folder = place, place.folder / "manifests"
@@ -61,12 +69,7 @@ class Kubectl:
         self._bodies: list[Body] = []
 
     def declare(self, objects: Objects) -> None:
-        self._folder.mkdir(exist_ok=True)
-        for old in self._folder.iterdir():
-            old.unlink()
-        for number, text in enumerate(self._place.texts(objects)):
-            (self._folder / f"{number:02}.yaml").write_text(text)
-        self._bodies = self._place.bodies(objects)
+        self._bodies = self._place.write(objects, self._folder)
 
     def diff(self, keys: Keys) -> Claims:
         code, out, err = self._kubectl("diff", *self._way, "-f", str(self._folder))
@@ -77,23 +80,19 @@ class Kubectl:
             key for key in keys if any(f".{file}".endswith(f".{key.kind}.{key.namespace}.{key.name}") for file in files)
         }
         if code > 1 or "Warning: " in err:
-            # An error that names no object is counted for every one.
-            named = {key for key in keys if re.search(rf"(?<![\w.-]){re.escape(key.name)}(?![\w.-])", err)}
-            claims.conflicts = named or set(keys)
+            claims.conflicts = _named(keys, err)
         return claims
 
-    def apply(self) -> set[Key]:
+    def apply(self) -> Applied:
         refused = set()
         for number, body in enumerate(self._bodies):
-            code, _, err = self._kubectl("apply", *self._way, "-f", str(self._folder / f"{number:02}.yaml"))
+            code, _, _ = self._kubectl("apply", *self._way, "-f", str(self._folder / f"{number:02}.yaml"))
             if code:
                 refused.add(self._place.key(body))
-        return refused
+        return Applied(frozenset(refused))
 
     def _kubectl(self, *args: str) -> tuple[int, str, str]:
-        plane = self._place.plane
-        command = [str(plane._kubectl), f"--kubeconfig={plane.admin}", "-n", self._place.namespace, *args]  # noqa: SLF001
-        return _run(command, self._folder)
+        return run([str(self._place.program), f"--kubeconfig={self._place.kubeconfig}", *args], self._folder)
 
 
 def server_side(place: Place, scenario: Scenario) -> Tool:
@@ -106,72 +105,57 @@ def client_side(place: Place, scenario: Scenario) -> Tool:
     return Kubectl(place, scenario, server_side=False)
 
 
-# --- ours -----------------------------------------------------------------------------------------------------------
-
-Command = Callable[[Sequence[str], Path, Mapping[str, str]], tuple[int, str, str]]
-
-_LUA: Final = """\
-gitops.workflow{{
-  name = "board", repo = ".", branch = "main", target_path = "k8s",
-  destination = {{ kubeconfig = "{kubeconfig}", namespace = "{namespace}" }},
-  conflicts = {{ field_ownership = "{ownership}" }},
-  sync_policy = {{ retry = {{ limit = 0 }}, prune_limit = 1.0, health_check = {{ enabled = false }} }},
-}}
-"""
+_NAMED: Final = re.compile(r"(?:create|update|delete) (\S+)/(\S+) \(\S+\) (?:namespace: ([^\s:]+)|cluster)")
 
 
-class Ours:
-    """`sloth-ci preview` and `sloth-ci sync`."""
+class Kapp:
+    """`kapp deploy --diff-run` and `kapp deploy`."""
 
-    own: OwnManager = frozenset({("sloth-ci", "Apply")})
+    own: OwnManager = frozenset({("kapp", "Update"), ("kapp", "Apply")})
+    marks = frozenset({"kapp.k14s.io/app", "kapp.k14s.io/association"})
 
-    def __init__(self, place: Place, scenario: Scenario, command: Command) -> None:
-        self._place, self._command = place, command
-        self._git = GitRepo(place.folder / "repository")
-        lua = _LUA.format(kubeconfig=place.plane.admin, namespace=place.namespace, ownership=scenario.ownership)
-        self._git.write({"sloth.lua": lua})
-        self._judge = Kubectl(place, scenario, server_side=True, manager="sloth-ci")
+    def __init__(self, place: Place, program: Path) -> None:
+        self._place, self._program, self._folder = place, program, place.folder / "manifests"
+        self._bodies: list[Body] = []
 
     def declare(self, objects: Objects) -> None:
-        folder = self._git.path / "k8s"
-        folder.mkdir(exist_ok=True)
-        for old in folder.iterdir():
-            old.unlink()
-        texts = self._place.texts(objects)
-        self._git.commit("declared", {f"k8s/{number:02}.yaml": text for number, text in enumerate(texts)})
-        self._objects = objects
+        self._bodies = self._place.write(objects, self._folder)
 
     def diff(self, keys: Keys) -> Claims:
-        code, out, err = self._sloth("preview", "--format", "json")
-        if code not in {0, CONFLICTS}:
-            raise RuntimeError(f"sloth-ci preview ended with {code}: {err}")
-        [plan] = json.loads(out)["plans"]
-        said = {change["resource"] for change in plan["changes"]}
-        conflicts = {conflict["resource"] for conflict in plan["conflicts"]}
-        conflicts |= {drift["resource"] for drift in plan["drift"] if drift["outcome"] != "left"}
-        conflicts |= {
-            change["resource"]
-            for change in plan["changes"]
-            if any(note.startswith("taken over from ") or "is taken over from" in note for note in change["notes"])
-        }
-        named = {str(key): key for key in keys}
-        return Claims({_known(named, name) for name in said}, {_known(named, name) for name in conflicts}, out + err)
+        code, out = self._kapp("--diff-run", "--diff-changes")
+        named = {(key.kind, key.namespace, key.name): key for key in keys}
+        tables = json.loads(out)["Tables"] or []
+        rows = [row for table in tables for row in table["Rows"] if row["op"] in {"create", "update", "delete"}]
+        # What lives in no namespace is shown as `(cluster)`.
+        found = {(row["kind"], row["namespace"].strip("()").replace("cluster", ""), row["name"]) for row in rows}
+        conflicts = _named(keys, out) if code else set()
+        return Claims({named.get(row) or Key(*row) for row in found}, conflicts, text=out)
 
-    def apply(self) -> set[Key]:
-        code, _, err = self._sloth("sync")
-        if code == 0:
-            return set()
-        if code != CONFLICTS:
-            raise RuntimeError(f"sloth-ci sync ended with {code}: {err}")
-        # It refuses all of it. What would have come of each object is found by applying it under the same name.
-        self._judge.declare(self._objects)
-        return self._judge.apply()
+    def apply(self) -> Applied:
+        code, out = self._kapp("--wait=false", "--apply-timeout=10s")
+        if not code:
+            return Applied()
+        everything = frozenset(self._place.key(body) for body in self._bodies)
+        error = out[out.index("kapp: Error") :]
+        told = {(kind, namespace, name) for kind, name, namespace in _NAMED.findall(error)}
+        refused = frozenset(key for key in everything if (key.kind.lower(), key.namespace, key.name) in told)
+        # What it names no object for, it refuses as a whole.
+        return Applied(refused, everything - refused) if refused else Applied(everything)
 
-    def _sloth(self, *args: str) -> tuple[int, str, str]:
-        environ = {**os.environ, "SLOTH_CACHE_DIR": str(self._place.folder / "cache"), "NO_COLOR": "1"}
-        return self._command(args, self._git.path, environ)
+    def _kapp(self, *args: str) -> tuple[int, str]:
+        where = [f"--kubeconfig={self._place.kubeconfig}", "-n", self._place.namespace, "-a", "board"]
+        code, out, _ = run(
+            [str(self._program), "deploy", *where, "-f", str(self._folder), "--json", "-y", *args], self._folder
+        )
+        return code, out
 
 
-def _known(named: Mapping[str, Key], name: str) -> Key:
-    """One that the scenario does not know is a claim, too."""
-    return named.get(name) or Key(*(name.split("/") if name.count("/") == 2 else (name, "", "")))
+def _named(keys: Keys, text: str) -> set[Key]:
+    """The objects that an error names; an error that names none is counted for every one."""
+    found = {key for key in keys if re.search(rf"(?<![\w.-]){re.escape(key.name)}(?![\w.-])", text)}
+    return found or set(keys)
+
+
+def kapp(program: Path) -> Make:
+    """`kapp deploy`, whose path is given."""
+    return lambda place, scenario: Kapp(place, program)

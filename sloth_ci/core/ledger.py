@@ -156,3 +156,8 @@ class LockInfo(msgspec.Struct, frozen=True, kw_only=True):
     acquired: float
     expires: float
     """Unix seconds."""
+
+
+# What threads may be the first to read. Two at once crash msgspec 0.22, unless it has looked at a struct before.
+for _kind in (Ledger, Backup, LockInfo):
+    msgspec.json.Decoder(_kind)

@@ -146,40 +146,44 @@ def leaves(fields: Fields) -> Iterator[Path]:
 # --- bodies ---------------------------------------------------------------------------------------------------------
 
 
-def project(body: Body, fields: Fields) -> Body:
-    """Only what is in the set, and who the object is. Nothing of the body is changed or shared where it was cut."""
+def project(body: Body, fields: Fields, *, tidy: bool = False) -> Body:
+    """Only what is in the set, and who the object is. Nothing of the body is changed or shared where it was cut.
+
+    `tidy`: tables of which nothing is left are left out, too.
+    """
     metadata = body["metadata"]
     named = {name: metadata[name] for name in _ALWAYS if name in metadata}
-    about = fields.get("f:metadata")
-    kept = {
-        "apiVersion": body["apiVersion"],
-        "kind": body["kind"],
-        "metadata": named | (_cut(metadata, about) if about else {}),
-    }
-    rest = {key: value for key, value in body.items() if key not in kept}
-    return kept | {
-        key: _cut(value, inner) for key, value in rest.items() if (inner := fields.get(f"f:{key}")) is not None
-    }
+    rest = {key: value for key, value in body.items() if key not in {"apiVersion", "kind"}}
+    cut: Body = _cut(rest, fields, tidy) if fields else {}  # below the top, nothing more means the place as a whole
+    kept = {"apiVersion": body["apiVersion"], "kind": body["kind"], "metadata": named | cut.pop("metadata", {})}
+    return kept | cut
 
 
-def _cut(value: Any, fields: Fields) -> Any:
+def _cut(value: Any, fields: Fields, tidy: bool) -> Any:
     if not fields or (len(fields) == 1 and "." in fields):
         return value
     if isinstance(value, dict):
-        return {key: _cut(value[key], inner) for key in value if (inner := fields.get(f"f:{key}")) is not None}
+        kept = {}
+        for key, inner in value.items():
+            below = fields.get(f"f:{key}")
+            if below is not None:
+                cut = _cut(inner, below, tidy)
+                if not tidy or cut or not inner or not isinstance(cut, dict | list):
+                    kept[key] = cut
+        return kept
     if isinstance(value, list):
-        return [kept for item in value if (kept := _cut_item(item, fields)) is not None]
+        return [kept for item in value if (kept := _cut_item(item, fields, tidy)) is not None]
     return value
 
 
-def _cut_item(item: Any, fields: Fields) -> Any:
+def _cut_item(item: Any, fields: Fields, tidy: bool) -> Any:
     """An item of a list as far as it is in the set, always with its keys; None where it is not."""
     if not isinstance(item, dict):
         return item if any(member(element) == item for element in fields) else None
     for element, inner in fields.items():
         key = item_key(element)
         if key is not None and identity(item, key.names) == key.values:
-            cut = _cut(item, inner)
+            cut = _cut(item, inner, tidy)
             return {name: item[name] for name in item if name in cut or name in key.names} | cut
     return None
 

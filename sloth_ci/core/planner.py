@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterable, Mapping, Sequence, Set
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from typing import NamedTuple
 
 import msgspec
@@ -151,13 +151,13 @@ def _drafts(workflow: WorkflowSpec, wanted: Mapping[Ref, Manifest], live: Live) 
     return drafts, kept
 
 
-def _dependents(gone: Set[Ref], wanted: Mapping[Ref, Manifest], live: Live) -> dict[Ref, tuple[str, ...]]:
+def _dependents(gone: Collection[Ref], wanted: Mapping[Ref, Manifest], live: Live) -> dict[Ref, tuple[str, ...]]:
     """What needs the objects that go: of what stays in Git, and what the destination knows of."""
     if not live.running:
         return {}
     found: dict[Ref, list[str]] = {ref: list(live.observed.dependents.get(ref, ())) for ref in gone}
     for user, manifest in wanted.items():
-        for used in references(manifest.body) & gone if user not in gone else ():
+        for used in references(manifest.body).intersection(gone) if user not in gone else ():
             found[used].append(f"{user} refers to it")
     return {ref: tuple(told) for ref, told in found.items()}
 

@@ -7,6 +7,7 @@ from typing import NamedTuple
 
 from msgspec import structs
 
+from sloth_ci.core.drift import genuine
 from sloth_ci.core.errors import RenderError, RepositoryError
 from sloth_ci.core.hooks import HookPhase, split
 from sloth_ci.core.ledger import Ledger
@@ -97,7 +98,8 @@ def plan_for(
     load_changed(desired.manifests, live.observed.objects)
     plan = make_plan(place.workflow, desired, live, session.fingerprint, prune_limit=prune_limit)
     if destination.running:
-        plan = structs.replace(plan, intent=_intent(place, ledger, desired))
+        intent = _intent(place, ledger, desired)
+        plan = structs.replace(plan, intent=intent, drift=genuine(plan.drift, intent))
     held = ledger.holds(plan.digest.partition(".")[0])
     if held is not None and plan.changes:
         told = f"{held.revision[:10]} wanted just this and was rolled back, so it is held: {held.reason}"

@@ -159,8 +159,29 @@ def test_a_projection_keeps_identity_and_keys_and_nothing_else() -> None:
     }
 
 
+def test_a_projection_onto_nothing_is_who_it_is() -> None:
+    assert project(POD, {}) == {"apiVersion": "v1", "kind": "Pod", "metadata": {"name": "web"}}
+
+
+def test_a_tidy_projection_has_no_empty_tables() -> None:
+    body = {
+        "apiVersion": "v1",
+        "kind": "X",
+        "metadata": {"name": "x", "labels": {"a": "1"}},
+        "data": {},
+        "spec": {"b": {"c": 1}},
+    }
+    fields: dict[str, Any] = {
+        "f:metadata": {"f:labels": {"f:gone": {}}},
+        "f:data": {},
+        "f:spec": {"f:b": {"f:gone": {}}},
+    }
+    assert project(body, fields, tidy=True) == {"apiVersion": "v1", "kind": "X", "metadata": {"name": "x"}, "data": {}}
+    assert project(body, fields)["spec"] == {"b": {}}
+
+
 def test_members_of_a_set_are_projected_and_removed_by_value() -> None:
-    fields = {"f:metadata": {"f:finalizers": {'v:"a/b"': {}}}}
+    fields: dict[str, Any] = {"f:metadata": {"f:finalizers": {'v:"a/b"': {}}}}
     body = {"apiVersion": "v1", "kind": "X", "metadata": {"name": "x", "finalizers": ["a/b", "c"]}}
     assert project(body, fields)["metadata"] == {"name": "x", "finalizers": ["a/b"]}
     assert without(body, fields)["metadata"] == {"name": "x", "finalizers": ["c"]}

@@ -14,7 +14,7 @@ import pytest
 
 from sloth_ci.core.errors import ApplyError, UnreachableError
 from sloth_ci.destinations.kubernetes import client as client_module
-from sloth_ci.destinations.kubernetes import patience
+from sloth_ci.destinations.kubernetes import patience, rate
 from sloth_ci.destinations.kubernetes.client import Client
 from sloth_ci.destinations.kubernetes.cluster import Cluster
 from sloth_ci.destinations.kubernetes.faults import ApiFault, Cause
@@ -307,3 +307,26 @@ def test_a_watch_that_is_refused(control_plane: ControlPlane, namespace: str) ->
         cluster.client.watch(_path(namespace), {}, timeout=30)
     assert refused.value.code == 403
     assert "jane" in refused.value.message
+
+
+# --- how fast --------------------------------------------------------------------------------------------------------
+
+
+def test_only_a_server_without_flow_control_is_spared(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(rate, "BURST", 2.0)
+    monkeypatch.setattr(rate, "PER_SECOND", 50.0)
+    limited, settled = rate.Rate(), rate.Rate()
+    monkeypatch.setattr(limited, "_left", 2.0)
+    limited.heard(flow_control=False)
+    settled.heard(flow_control=True)
+    settled.heard(flow_control=False)
+    for each, enough in ((limited, True), (settled, False)):
+        began = time.monotonic()
+        for _ in range(22):
+            each.wait()
+        assert (time.monotonic() - began >= 20 / 50 - 0.05) is enough
+
+
+def test_this_server_has_flow_control(cluster: Cluster, namespace: str) -> None:
+    cluster.client.call("GET", _path(namespace))
+    assert not cluster.client._rate._limited

@@ -111,6 +111,7 @@ def _declared(item: dict[str, Any]) -> str:
     metadata = item["metadata"]
     for key in SET_BY_SERVERS:
         metadata.pop(key, None)
+    metadata["labels"].pop("applyset.kubernetes.io/part-of")  # it is made from the address of the repository
     annotations = metadata.get("annotations", {})
     for key in ("deployment.kubernetes.io/revision", "deprecated.daemonset.template.generation"):
         annotations.pop(key, None)

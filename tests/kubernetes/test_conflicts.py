@@ -133,6 +133,15 @@ def test_of_several_managers_of_one_field_the_strictest_rule_counts(editors: Edi
     assert foreseen(look(editors, body, managers={"one": "force", "two": "yield"}), body).drift[0].outcome == "left"
 
 
+def test_what_was_patched_under_our_own_name_is_no_conflict(editors: Editors) -> None:
+    body = config(editors, editors.name(), a="1")
+    editors.sync(body)
+    editors.patch(body, {"data": {"a": "2"}}, "sloth-ci")
+    seen = look(editors, body)
+    assert (foreseen(seen, body).conflicts, foreseen(seen, body).drift) == ((), ())
+    assert editors.sync(body, the_only(seen.known))["data"] == {"a": "1"}
+
+
 def test_what_somebody_removed_comes_back_and_is_drift(editors: Editors) -> None:
     body = web(editors, editors.name())
     body["spec"]["template"]["spec"]["containers"][0]["env"] = [

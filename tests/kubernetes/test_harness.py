@@ -17,23 +17,24 @@ from urllib.parse import urlsplit
 
 import pytest
 
+import engines
 from support.cluster import PARTS, ControlPlane, ControlPlaneError
-from support.controlplane.parts import ask, client_context
+from support.controlplane.parts import NODES, ask, client_context
 from support.project import ROOT
 from support.proxy import COMMON, Call, DelayProxy, Fault, FaultProxy, share
 from support.waiting import until
 from support.webhook import Change, Hang, Reject, serve_webhook
 
+# A user of a shared control plane, until its input ends: python -c USER FOLDER ENGINES
 USER = """
-import os, sys
+import json, sys
 from pathlib import Path
 from support.cluster import ControlPlane
-import json
 
 engines = {name: Path(path) for name, path in json.loads(sys.argv[2]).items()}
-plane = ControlPlane.shared(Path(sys.argv[1]), engines)
-print(plane.folder, flush=True)
-sys.stdin.read()
+with ControlPlane.shared(Path(sys.argv[1]), engines) as plane:
+    print(plane.folder, flush=True)
+    sys.stdin.read()
 """
 
 
@@ -162,8 +163,8 @@ def test_a_broken_api_group_breaks_nothing_else(own_control_plane: ControlPlane)
 
 def test_a_killed_user_leaves_no_process_behind(tmp_path: Path, engine: Callable[[str], Path]) -> None:
     """Two users of one control plane: it outlives the first, and ends with the second, whatever ends them."""
-    engines = json.dumps({name: str(engine(name)) for name in PARTS})
-    command = [sys.executable, "-c", USER, str(tmp_path), engines]
+    paths = json.dumps({name: str(engine(name)) for name in PARTS})
+    command = [sys.executable, "-c", USER, str(tmp_path), paths]
     users = [
         subprocess.Popen(command, cwd=ROOT / "tests", stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
         for _ in range(2)
@@ -181,6 +182,8 @@ def test_a_killed_user_leaves_no_process_behind(tmp_path: Path, engine: Callable
         users[1].kill()
         users[1].wait()
         until(lambda: not _processes(folder), what="everything has ended")
+        with pytest.raises(OSError):  # noqa: PT011 - the socket is there, or not any more
+            ControlPlane(folder)
     finally:
         for user in users:
             user.kill()
@@ -202,13 +205,36 @@ def test_nothing_outlives_a_killed_supervisor(tmp_path: Path, engine: Callable[[
         plane.stop()
 
 
+@pytest.mark.parametrize("ending", [signal.SIGINT, signal.SIGTERM])
+def test_a_person_gets_a_cluster_until_they_end_it(
+    tmp_path: Path, engine: Callable[[str], Path], ending: signal.Signals
+) -> None:
+    environ = {**os.environ, "TMPDIR": str(tmp_path)}
+    environ |= {engines.variable(name): str(engine(name)) for name in (*PARTS, "kubectl")}
+    with subprocess.Popen(
+        [sys.executable, str(ROOT / "scripts/cluster.py")], env=environ, stdout=subprocess.PIPE, text=True
+    ) as command:
+        assert command.stdout
+        shown = command.stdout.readline().strip()
+        config = Path(shown.removeprefix("export KUBECONFIG="))
+        asked = [str(engine("kubectl")), f"--kubeconfig={config}", "get", "nodes", "--output=name"]
+        nodes = subprocess.run(asked, check=True, capture_output=True, text=True).stdout
+        command.send_signal(ending)
+        rest = command.stdout.read()
+    assert nodes.split() == [f"node/{name}" for name in NODES]
+    assert "Ctrl-C ends it" in rest
+    assert command.returncode == 0
+    assert not config.parent.exists()
+    assert _processes(config.parent) == []
+
+
 def test_a_start_that_fails_shows_the_logs(tmp_path: Path, engine: Callable[[str], Path]) -> None:
     broken = tmp_path / "etcd"
     broken.write_text("#!/bin/sh\necho no space left >&2\nexit 1\n")
     broken.chmod(0o755)
-    engines = {name: engine(name) for name in PARTS} | {"etcd": broken}
+    paths = {name: engine(name) for name in PARTS} | {"etcd": broken}
     with pytest.raises(ControlPlaneError, match=r"(?s)etcd did not stay up.*--- etcd.*no space left"):
-        ControlPlane.start(tmp_path / "plane", engines)
+        ControlPlane.start(tmp_path / "plane", paths)
     until(lambda: not _processes(tmp_path / "plane"))
 
 

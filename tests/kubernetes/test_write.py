@@ -282,7 +282,7 @@ def test_an_object_that_is_being_deleted_is_made_anew_when_it_is_gone(cluster: C
 def test_an_object_that_never_goes_is_an_error_that_says_what_holds_it(cluster: Cluster, namespace: str) -> None:
     mine = config("a", namespace)
     create(cluster, mine, manager="sloth-ci")
-    with held(cluster, mine), pytest.raises(ApplyError, match="sloth.test/hold"):
+    with held(cluster, mine), pytest.raises(ApplyError, match=r"sloth\.test/hold"):
         do(cluster, mine, force=True, timeout=0.5)
 
 

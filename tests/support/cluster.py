@@ -32,6 +32,8 @@ PARTS: Final = tuple(name for names in parts.Plane.order for name in names)
 """What has to be there to start one."""
 
 
+_AUTOMATIC: Final = "kube-aggregator.kubernetes.io/automanaged"
+"""Label of the APIServices that the API server keeps as the definitions of their groups say."""
 _NOBODY: Final = {
     "apiVersion": "v1",
     "kind": "Service",
@@ -171,14 +173,16 @@ class ControlPlane:
     def broken_api_group(self, group: str, version: str = "v1") -> Iterator[None]:
         """While this lasts, nobody serves an API group that is registered: its discovery fails, all else goes on.
 
-        It is the whole cluster's: use it on a control plane of your own.
+        It may be the group of a CustomResourceDefinition, which serves it again afterwards. It is the whole cluster's:
+        use it on a control plane of your own.
         """
         self._apply("/api/v1/namespaces/default/services/nobody", _NOBODY)
         path = f"/apis/apiregistration.k8s.io/v1/apiservices/{version}.{group}"
         service = {"namespace": "default", "name": "nobody", "port": 1}
         spec = {"group": group, "version": version, "groupPriorityMinimum": 1000, "versionPriority": 15}
         spec |= {"service": service, "insecureSkipTLSVerify": True}
-        self._apply(path, {"apiVersion": "apiregistration.k8s.io/v1", "kind": "APIService", "spec": spec})
+        head = {"apiVersion": "apiregistration.k8s.io/v1", "kind": "APIService"}
+        self._apply(path, {**head, "metadata": {"labels": {_AUTOMATIC: "false"}}, "spec": spec})
 
         def known_to_be_broken() -> bool:
             conditions = self.api("GET", path).get("status", {}).get("conditions", [])
@@ -217,8 +221,9 @@ class ControlPlane:
         self.stop()
 
     def _apply(self, path: str, body: Mapping[str, Any]) -> None:
-        named = {**body, "metadata": {"name": path.rpartition("/")[2]}}
-        self.api("PATCH", f"{path}?fieldManager=harness", named, content_type="application/apply-patch+yaml")
+        named = {**body, "metadata": {**body.get("metadata", {}), "name": path.rpartition("/")[2]}}
+        query = "fieldManager=harness&force=true"
+        self.api("PATCH", f"{path}?{query}", named, content_type="application/apply-patch+yaml")
 
     def _command(self, line: str) -> None:
         with self._lock:

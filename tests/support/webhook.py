@@ -32,11 +32,17 @@ class Change(NamedTuple):
     patch: Sequence[Mapping[str, Any]]
 
 
+class Warn(NamedTuple):
+    """The request is allowed, with a word to whoever asks."""
+
+    message: str
+
+
 class Hang(NamedTuple):
     """No answer, until the webhook is gone or the API server's patience ends."""
 
 
-Answer = Reject | Change | Hang | None
+Answer = Reject | Change | Warn | Hang | None
 """What a webhook says; None allows."""
 
 
@@ -61,6 +67,8 @@ class Webhook:
         elif isinstance(answer, Change):
             patch = base64.b64encode(json.dumps(answer.patch).encode()).decode()
             response |= {"patchType": "JSONPatch", "patch": patch}
+        elif isinstance(answer, Warn):
+            response["warnings"] = [answer.message]
         elif isinstance(answer, Hang):
             self.server.stopping.wait()
         return response

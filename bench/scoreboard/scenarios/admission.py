@@ -219,12 +219,12 @@ SCENARIOS: Final = (
         name="quota",
         description="A new object is one more than the quota allows.",
         setting=[
-            applied(body("ResourceQuota", "few", spec={"hard": {"count/secrets": "0"}}), by="platform"),
-            kubectl("wait", "--for=jsonpath={.status.hard.count/secrets}=0", "quota/few", "--timeout=30s"),
+            applied(body("ResourceQuota", "few", spec={"hard": {"services": "0"}}), by="platform"),
+            kubectl("wait", "--for=jsonpath={.status.hard.services}=0", "quota/few", "--timeout=30s"),
         ],
         before=[configmap()],
-        after=[configmap(), body("Secret", "one", data={})],
-        conflicts=frozenset({"Secret/one"}),
+        after=[configmap(), service()],
+        conflicts=frozenset({"Service/web"}),
     ),
     Scenario(
         name="limit-range",

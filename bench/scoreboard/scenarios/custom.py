@@ -146,9 +146,7 @@ SCENARIOS: Final = (
         description="An operator has added an item to a custom object's list with keys, and we change one of ours.",
         setting=[_served(_KEYED)],
         before=[widget({"items": _items("a", "b")})],
-        events=[
-            lambda place: applied(widget({"items": _items("theirs")}), by="operator")(place),
-        ],
+        events=[applied(widget({"items": _items("theirs")}), by="operator")],
         after=[widget({"items": [{"name": "a", "value": "other"}, *_items("b")]})],
         changes=ONE,
     ),

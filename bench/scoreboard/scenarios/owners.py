@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from typing import Final
 
-from scoreboard.place import applied, created, kubectl, patched
+from scoreboard.place import Event, applied, created, kubectl, patched
 from scoreboard.scenario import Scenario
 from scoreboard.scenarios.objects import body, configmap, container, deployment, service
 
@@ -14,9 +14,9 @@ SETTINGS: Final = frozenset({"ConfigMap/settings"})
 HPA: Final = "kube-controller-manager"
 
 
-def _scaled(replicas: int, by: str = HPA) -> object:
+def _scaled(replicas: int) -> Event:
     patch = {"spec": {"replicas": replicas}}
-    return patched("deployment/web", patch, by=by, subresource="scale")
+    return patched("deployment/web", patch, by=HPA, subresource="scale")
 
 
 _ROLE: Final = body(
@@ -25,6 +25,7 @@ _ROLE: Final = body(
     "rbac.authorization.k8s.io/v1",
     rules=[{"apiGroups": [""], "resources": ["pods"], "verbs": ["get"]}],
 )
+_AGGREGATION: Final = {"clusterRoleSelectors": [{"matchLabels": {"$NS.example.com/aggregate": "true"}}]}
 
 SCENARIOS: Final = (
     Scenario(
@@ -345,9 +346,24 @@ SCENARIOS: Final = (
                 "ClusterRole",
                 "$NS-whole",
                 "rbac.authorization.k8s.io/v1",
-                aggregationRule={"clusterRoleSelectors": [{"matchLabels": {"$NS.example.com/aggregate": "true"}}]},
+                aggregationRule=_AGGREGATION,
                 rules=[],
             ),
+        ],
+        events=[kubectl("wait", "--for=jsonpath={.rules[0].verbs[0]}=get", "clusterrole/$NS-whole", "--timeout=30s")],
+    ),
+    Scenario(
+        name="aggregated-clusterrole-without-rules",
+        description="The same, and the rules are not declared at all.",
+        before=[
+            body(
+                "ClusterRole",
+                "$NS-part",
+                "rbac.authorization.k8s.io/v1",
+                metadata={"labels": {"$NS.example.com/aggregate": "true"}},
+                rules=[{"apiGroups": [""], "resources": ["pods"], "verbs": ["get"]}],
+            ),
+            body("ClusterRole", "$NS-whole", "rbac.authorization.k8s.io/v1", aggregationRule=_AGGREGATION),
         ],
         events=[kubectl("wait", "--for=jsonpath={.rules[0].verbs[0]}=get", "clusterrole/$NS-whole", "--timeout=30s")],
     ),

@@ -73,6 +73,7 @@ SCENARIOS: Final = (
     Scenario(
         name="field-removed-after-client-side",
         description="Somebody has applied it client-side; a label is no longer declared.",
+        formerly=[configmap(labels={"app": "web", "team": "a"})],
         events=[applied(configmap(labels={"app": "web", "team": "a"}))],
         after=[configmap(labels={"app": "web"})],
         changes=SETTINGS,
@@ -80,13 +81,16 @@ SCENARIOS: Final = (
     ),
     Scenario(
         name="unchanged-after-client-side",
-        description="Somebody has applied it client-side, and nothing changes.",
+        description="Somebody has applied it client-side, and nothing changes but the label by which a tool knows its objects.",
+        formerly=[deployment(spec={"replicas": 2})],
         events=[applied(deployment(spec={"replicas": 2}))],
         after=[deployment(spec={"replicas": 2})],
+        changes=WEB,
     ),
     Scenario(
         name="changed-after-client-side",
         description="Somebody has applied it client-side, and the image and a variable change.",
+        formerly=[deployment(container(env=_ENV))],
         events=[applied(deployment(container(env=_ENV)))],
         after=[deployment(container(image="web:2", env=_ENV[1:]))],
         changes=WEB,

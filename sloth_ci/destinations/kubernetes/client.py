@@ -18,6 +18,7 @@ import msgspec
 
 from sloth_ci import __version__
 from sloth_ci.core.errors import UnreachableError
+from sloth_ci.core.words import plural
 from sloth_ci.destinations.kubernetes.access import Access
 from sloth_ci.destinations.kubernetes.dial import Dialer
 from sloth_ci.destinations.kubernetes.faults import ApiFault, LoginError, fault_of, private_values
@@ -141,7 +142,7 @@ class Client:
                 raise self._explained(error) from None
             if head.status < 300:
                 self._patience.reached()
-                return Answer(answer, head.warnings)
+                return Answer(answer, _harmless(head.warnings, body))
             if head.status < 400:
                 raise self.no_api_server()
             self._patience.reached()
@@ -263,7 +264,7 @@ class Client:
                 raise
             if "date" in head.headers:  # what a proxy answers by itself may have none
                 self._date = (head.headers["date"], time.monotonic())
-            self._rate.limited = _FLOW_CONTROL not in head.headers
+            self._rate.heard(_FLOW_CONTROL in head.headers)
             return line, head
 
     def _streaming(self, lines: str, timeout: float) -> Wire:
@@ -353,6 +354,13 @@ class Watch(Iterator[bytes]):
 
     def __exit__(self, *_: object) -> None:
         self.close()
+
+
+def _harmless(warnings: tuple[str, ...], sent: object) -> tuple[str, ...]:
+    """A webhook may repeat in a warning what it was given."""
+    if not warnings or not any(private_values(_decoded(sent) if isinstance(sent, bytes) else sent)):
+        return warnings
+    return (f"{plural(len(warnings), 'warning')} about a Secret, not shown: they may hold a value of it",)
 
 
 def _decoded(body: bytes) -> object:

@@ -47,8 +47,8 @@ def contested(fault: ApiFault, desired: Body, live: Body) -> list[Contested]:
             continue
         match = _MANAGER.search(cause.message)
         manager = _unquoted(match.group(1)) if match else "somebody"
-        path = parse(cause.field, desired, live)
-        if path is not None and manager not in found.setdefault(path, []):
+        path = parse(cause.field, desired, live) or (f"f:{cause.field}",)
+        if manager not in found.setdefault(path, []):
             found[path].append(manager)
     return [Contested(path, tuple(managers)) for path, managers in found.items()]
 
@@ -76,13 +76,13 @@ def resolve(fields: Sequence[Contested], policy: ConflictPolicy, former: frozens
 
 def ownership_conflict(field: Contested, manifest: Manifest, live: Body) -> Conflict:
     """One field that the settings do not let a sync take or leave."""
-    shown, secret = show(field.path), is_secret(live)
+    secret = is_secret(live)
     names = " and ".join(_owner(live, field.path, manager) for manager in field.managers)
     manager = field.managers[0]
     return Conflict(
         "field_ownership",
         str(manifest.ref),
-        f"{shown} is kept by {names}",
+        f"{show(field.path)} is kept by {names}",
         (
             f'leave it to its owner with conflicts = {{ managers = {{ ["{manager}"] = "yield" }} }}',
             f'take it over with conflicts = {{ managers = {{ ["{manager}"] = "force" }} }}',

@@ -17,6 +17,8 @@ _METADATA: Final = "application/json;as=PartialObjectMetadataList;v=v1;g=meta.k8
 _NOT_COUNTED: Final = frozenset({("", "Event"), ("events.k8s.io", "Event"), ("coordination.k8s.io", "Lease")})
 _MADE_BY_ITSELF: Final = frozenset({("ConfigMap", "kube-root-ca.crt"), ("ServiceAccount", "default")})
 _SHOWN: Final = 6
+_PAGE: Final = "500"
+"""The server says how many more there are: what is made by itself is surely among the first of its kind."""
 
 
 def dependents(cluster: Cluster, going: Mapping[Ref, Body]) -> dict[Ref, tuple[str, ...]]:
@@ -56,7 +58,7 @@ def _content(cluster: Cluster, namespace: str) -> tuple[str, ...]:
 def _count(cluster: Cluster, resource: Resource, namespace: str) -> int:
     """How many there are; none where that may not be asked."""
     try:
-        answer = cluster.client.json("GET", resource.path(namespace), query={"limit": "3"}, accept=_METADATA)
+        answer = cluster.client.json("GET", resource.path(namespace), query={"limit": _PAGE}, accept=_METADATA)
     except ApiFault as fault:
         if fault.code in {403, 404, 405}:
             return 0

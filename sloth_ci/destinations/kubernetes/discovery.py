@@ -5,7 +5,7 @@ Aggregated discovery (v2, v2beta1) takes two requests; servers before 1.26 and s
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from threading import Lock
 from typing import Final, NamedTuple, TypeVar
 from urllib.parse import quote
@@ -111,6 +111,11 @@ class _PlainResources(msgspec.Struct):
     resources: list[_PlainResource] | None = None
 
 
+# Made here, once: where two threads are the first to decode into a struct, msgspec 0.22 crashes the process.
+_decode_listing = msgspec.json.Decoder(_Listing).decode
+_decode_plain = msgspec.json.Decoder(_PlainResources).decode
+
+
 class _Found:
     """What a server has, while it is read."""
 
@@ -189,7 +194,7 @@ class Discovery:
         return found
 
     def _listing(self, path: str) -> _Listing:
-        return _decode(self._client.call("GET", path, accept=_ACCEPT), _Listing, self._client)
+        return _read(self._client.call("GET", path, accept=_ACCEPT), _decode_listing, self._client)
 
     def _plain(self, group_version: tuple[str, str]) -> _PlainResources | str:
         """The resources of one version, or why there are none."""
@@ -198,16 +203,16 @@ class Discovery:
         # A group without a server answers 503 for as long as that lasts: the others should not wait for it.
         for patient in (False, True):
             try:
-                return _decode(self._client.call("GET", path, patient=patient), _PlainResources, self._client)
+                return _read(self._client.call("GET", path, patient=patient), _decode_plain, self._client)
             except ApiFault as fault:
                 if fault.code == 503 or patient or not fault.transient:
                     return _SILENT if fault.code == 503 else fault.message
         raise AssertionError("the second try answers")
 
 
-def _decode(body: bytes, kind: type[T], client: Client) -> T:
+def _read(body: bytes, decode: Callable[[bytes], T], client: Client) -> T:
     try:
-        return msgspec.json.decode(body, type=kind)
+        return decode(body)
     except (msgspec.DecodeError, UnicodeDecodeError):
         raise client.no_api_server() from None
 

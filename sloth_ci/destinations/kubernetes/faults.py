@@ -18,6 +18,7 @@ from sloth_ci.core.errors import ApplyError, UnreachableError
 
 _LONGEST: Final = 2000
 _SHORTEST_SECRET: Final = 4
+_SHORTEST_LINE: Final = 8
 # What the server could not decode, it used to quote: "error found in #10 byte of ...|...|..., bigger context ...|...|..."
 _QUOTED_BODY: Final = re.compile(r"(, )?error found in #\d+ byte of .*", re.DOTALL)
 
@@ -129,9 +130,10 @@ def private_values(body: object) -> Iterator[str]:
     for field in ("data", "stringData"):
         values = body.get(field)
         for value in _leaves(values):
-            yield value
+            yield from _quoted(value)
             if field == "data":
-                yield from _decoded(value)
+                for plain in _decoded(value):
+                    yield from _quoted(plain)
 
 
 def _leaves(value: object) -> Iterator[str]:
@@ -144,6 +146,15 @@ def _leaves(value: object) -> Iterator[str]:
             yield from _leaves(item)
     elif value is not None and not isinstance(value, bool):
         yield str(value)
+
+
+def _quoted(value: str) -> Iterator[str]:
+    """A value as it is, in the quotes of JSON, and line by line, as other quotes leave it."""
+    yield value
+    quoted = msgspec.json.encode(value).decode()[1:-1]
+    if quoted != value:
+        yield quoted
+        yield from (line for line in value.splitlines() if len(line) >= _SHORTEST_LINE)
 
 
 def _decoded(value: str) -> Iterator[str]:

@@ -56,4 +56,11 @@ def prepared(body: Body, applyset_id: str, known: Known | None) -> Body:
         sent = {**sent, "metadata": {**metadata, "labels": {**(labels or {}), PART_OF: applyset_id}}}
     for path in known.yields if known else ():
         sent = remove(sent, path)
-    return sent
+    return _collected(sent) if sent["kind"] == "ClusterRole" else sent
+
+
+def _collected(role: Body) -> Body:
+    """Rules that a ClusterRole aggregates are the controller's: to declare none of them means to leave them to it."""
+    if role.get("aggregationRule") and not role.get("rules"):
+        return {key: value for key, value in role.items() if key != "rules"}
+    return role

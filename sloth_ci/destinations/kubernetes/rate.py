@@ -11,20 +11,27 @@ BURST: Final = 100.0
 
 
 class Rate:
-    """A token bucket that counts only while `limited`.
+    """A token bucket for servers whose answers do not say that API Priority and Fairness is on.
 
-    Since 1.20, API Priority and Fairness protects a server better than any guess of ours, and its answers say so.
+    It protects a server better than any guess of ours. Until the first answer nothing is known, and nothing limited.
     """
 
     def __init__(self) -> None:
-        self.limited = False
+        self._limited = False
+        self._settled = False
         self._lock = Lock()
         self._left = BURST
         self._at = time.monotonic()
 
+    def heard(self, flow_control: bool) -> None:
+        """Note an answer. One that says it settles it: those of a proxy in between never do."""
+        if flow_control:
+            self._settled = True
+        self._limited = not self._settled
+
     def wait(self) -> None:
         """Until one more request may be sent."""
-        if not self.limited:
+        if not self._limited:
             return
         with self._lock:
             now = time.monotonic()

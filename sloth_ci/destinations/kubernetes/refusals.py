@@ -70,7 +70,7 @@ def refusal(
             return _not_found(fault, manifest, namespaces)
         case 422 if fault.causes and not _POLICY.search(fault.message) and not _WEBHOOK.search(fault.message):
             return _invalid(fault, manifest, live)
-        case 429 | 502 | 503 | 504 if not _SILENT.search(fault.message):
+        case 429 | 502 | 503 | 504 if not (_SILENT.search(fault.message) or _WEBHOOK.search(fault.message)):
             raise fault.unreachable()
     return _said(fault, manifest)
 
@@ -90,7 +90,7 @@ def _said(fault: ApiFault, manifest: Manifest) -> Refusal:
     """Faults that say in their text alone who refuses."""
     message = fault.message
     if match := _WEBHOOK.search(message):
-        why = match["rest"] or "without a reason"
+        why = _reason(match["rest"] or "without a reason", manifest)
         return _refused(manifest, f"admission webhook {match['name']} denies it: {why}")
     if match := _SILENT.search(message):
         return _refused(
@@ -101,7 +101,8 @@ def _said(fault: ApiFault, manifest: Manifest) -> Refusal:
     if match := _CONVERSION.search(message):
         return _refused(manifest, f"the conversion webhook fails: {match['rest']}", ("look at the service behind it",))
     if match := _POLICY.search(message):
-        return _refused(manifest, f"ValidatingAdmissionPolicy {match['name']} denies it: {match['rest']}")
+        why = _reason(match["rest"], manifest)
+        return _refused(manifest, f"ValidatingAdmissionPolicy {match['name']} denies it: {why}")
     if match := _QUOTA.search(message):
         return _refused(
             manifest,
@@ -133,6 +134,11 @@ def _told(message: str, manifest: Manifest) -> str:
     if is_secret(manifest.body):
         return f"{message.partition(': ')[0]} (what it says more may quote a value)"
     return message
+
+
+def _reason(text: str, manifest: Manifest) -> str:
+    """The words of a webhook or a policy, which may quote a value of a Secret in every way there is."""
+    return "what it says is not shown, as it may quote a value" if is_secret(manifest.body) else text
 
 
 def _typed(rest: str, manifest: Manifest) -> Refusal:

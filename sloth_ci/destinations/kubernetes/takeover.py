@@ -11,9 +11,8 @@ from collections.abc import Callable, Iterable, Mapping
 from typing import Any, Final
 
 from sloth_ci.core.errors import ApplyError
-from sloth_ci.core.managed import MANAGER, Fields, Owner, difference, is_ours, leaves, owners, union
+from sloth_ci.core.managed import MANAGER, Fields, Owner, difference, is_ours, owners, union
 from sloth_ci.core.objects import Body, Ref
-from sloth_ci.core.secrets import LAST_APPLIED
 from sloth_ci.core.words import plural
 from sloth_ci.core.workflow import ConflictPolicy
 from sloth_ci.destinations.kubernetes.cluster import Cluster
@@ -66,10 +65,9 @@ def left_behind(result: Body, former: Iterable[Owner]) -> Fields:
     return difference(union(*(owner.fields for owner in former)), *kept)
 
 
-def takeover_note(former: Iterable[Owner], policy: ConflictPolicy, gone: Fields) -> str:
-    """For the plan: nobody's object changes hands in silence."""
+def takeover_note(former: Iterable[Owner], policy: ConflictPolicy, removed: int) -> str:
+    """For the plan: nobody's object changes hands in silence. `removed`: how many of the former fields go or change."""
     names = " and ".join(dict.fromkeys(former_name(owner, policy) or owner.manager for owner in former))
-    removed = sum(1 for path in leaves(gone) if path[-1] != f"f:{LAST_APPLIED}")
     more = f": {plural(removed, 'field')} no longer in Git will be removed" if removed else ""
     return f"taken over from {names}{more}"
 

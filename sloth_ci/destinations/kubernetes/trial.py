@@ -90,7 +90,6 @@ class Setting:
 class _Answer(NamedTuple):
     body: Body
     warnings: tuple[str, ...]
-    force: bool
     resolved: Resolved
 
 
@@ -99,19 +98,15 @@ def attempt(setting: Setting, manifest: Manifest, resource: Resource, live: Body
     return _Trial(setting, manifest, resource, live).run()
 
 
-def with_kind(body: Body, resource: Resource) -> Body:
-    """Items of a list of built-in kinds do not say what they are."""
-    return {"apiVersion": resource.api_version, "kind": resource.kind} | body
-
-
 class _Trial:
     def __init__(self, setting: Setting, manifest: Manifest, resource: Resource, live: Body | None) -> None:
         self._setting, self._manifest, self._resource, self._live = setting, manifest, resource, live
         self._cluster = setting.cluster
         self._former = former_owners(live, setting.policy) if live else []
         self._names = frozenset(owner.manager for owner in self._former)
+        # What was patched under our own name (restoring does) is ours to take.
+        self._taken_from = self._names | {MANAGER}
         self._sent = prepared(manifest.body, setting.applyset_id, None)
-        self._notes: list[str] = []
 
     def run(self) -> Tried:
         try:
@@ -131,12 +126,12 @@ class _Trial:
                 sent = remove(sent, field.path)
             try:
                 body, warnings = self._dry_run(sent, force=force)
-                return _Answer(body, warnings, force, resolved)
+                return _Answer(body, warnings, resolved)
             except ApiFault as fault:
                 found = contested(fault, self._sent, self._live or {}) if fault.code == 409 else []
                 if not found and (fault.code != 409 or fault.reason != "Conflict"):
                     raise
-                more = resolve(found, self._setting.policy, self._names)
+                more = resolve(found, self._setting.policy, self._taken_from)
             resolved = Resolved(resolved.blocked + more.blocked, resolved.left + more.left, resolved.taken + more.taken)
             # Also where a field blocks: the plan shows what would come after the person has decided.
             force = bool(resolved.blocked or resolved.taken)
@@ -173,7 +168,7 @@ class _Trial:
 
     def _created(self, answer: _Answer) -> Tried:
         fields = our_fields(answer.body) or NOTHING
-        after = self._manifest_of(_without_label(project(answer.body, fields)))
+        after = self._manifest_of(_without_label(project(answer.body, fields, tidy=True)))
         return Tried(Foreseen(after=after, notes=self._told(answer)))
 
     def _updated(self, answer: _Answer, live: Body) -> Tried:
@@ -185,7 +180,7 @@ class _Trial:
             if gone:
                 result = self._with_defaults(without(result, gone), live)
         fields = union(after_fields, before_fields or NOTHING, *(owner.fields for owner in self._former))
-        before, after = _comparable(project(live, fields), project(result, fields))
+        before, after = _comparable(project(live, fields, tidy=True), project(result, fields, tidy=True))
         known = Known(
             uid=live["metadata"]["uid"],
             resource_version=live["metadata"]["resourceVersion"],
@@ -198,7 +193,7 @@ class _Trial:
             after=self._manifest_of(after),
             conflicts=tuple(ownership_conflict(field, self._manifest, live) for field in answer.resolved.blocked),
             drift=tuple(self._drift(answer.resolved, live, before_fields, after_fields)),
-            notes=self._told(answer, gone),
+            notes=self._told(answer, _removed(gone, live, result)),
         )
         touched = result["metadata"].get("resourceVersion") != known.resource_version or result != live
         equal = digest_of(before) == digest_of(after)
@@ -248,22 +243,23 @@ class _Trial:
             drift_of(field.path, ref, declared, live, outcome, field.managers[0])
             for outcome, fields in outcomes
             for field in fields
+            if not set(field.managers) <= self._taken_from
         ]
         found += [drift_of(path, ref, declared, live, "overwritten") for path in _missing(after, declared, live)]
         return found
 
-    def _told(self, answer: _Answer, gone: Fields = NOTHING) -> tuple[str, ...]:
-        live, notes = self._live, list(self._notes)
+    def _told(self, answer: _Answer, removed: int = 0) -> tuple[str, ...]:
+        live, notes = self._live, list[str]()
         if live is not None:
             if self._former:
-                notes.append(takeover_note(self._former, self._setting.policy, gone))
+                notes.append(takeover_note(self._former, self._setting.policy, removed))
             elif note := adoption_note(live):
                 notes.append(note)
             notes += [f"{show(field.path)} stays with {_names(field)}" for field in answer.resolved.left]
             notes += [
                 f"{show(field.path)} is taken over from {_names(field)}"
                 for field in answer.resolved.taken
-                if not set(field.managers) <= self._names
+                if not set(field.managers) <= self._taken_from
             ]
         return (*notes, *(f"the API server warns: {warning}" for warning in answer.warnings))
 
@@ -308,11 +304,14 @@ class _Trial:
             return Tried(foreseen)
         ours = our_fields(live)
         fields = ours if ours is not None else union(*(o.fields for o in owners(live) if o.subresource != "status"))
-        before, after = _comparable(project(live, fields), self._sent)
+        before, after = _comparable(project(live, fields, tidy=True), self._sent)
         known = Known(live["metadata"]["uid"], live["metadata"]["resourceVersion"], former=self._names)
         known = known._replace(takeover=bool(self._former))
         return Tried(
-            foreseen._replace(after=self._manifest_of(after)), self._live_manifest(before), known, same=before == after
+            foreseen._replace(after=self._manifest_of(after)),
+            self._live_manifest(before),
+            known,
+            same=before == after and not foreseen.conflicts,
         )
 
     def _made_anew(self, live: Body) -> Tried:
@@ -334,9 +333,9 @@ class _Trial:
             ours = our_fields(result) or NOTHING
             result = {**result, "metadata": {**result["metadata"], "name": self._manifest.ref.name}}
             fields = union(fields, ours)
-            before, after = _comparable(project(live, fields), project(result, fields))
+            before, after = _comparable(project(live, fields, tidy=True), project(result, fields, tidy=True))
         else:
-            before, after = _comparable(project(live, fields), self._sent)
+            before, after = _comparable(project(live, fields, tidy=True), self._sent)
         told = (*note, *(f"the API server warns: {warning}" for warning in warnings))
         return Tried(
             Foreseen(after=self._manifest_of(after), recreate=True, notes=told),
@@ -371,6 +370,11 @@ def _comparable(before: Body, after: Body) -> tuple[Body, Body]:
 
 def _without_label(body: Body) -> Body:
     return remove(body, ("f:metadata", "f:labels", f"f:{PART_OF}"))
+
+
+def _removed(gone: Fields, live: Body, result: Body) -> int:
+    """How many fields of former managers go or change; the others fall back to a default that they had anyway."""
+    return sum(get(live, path) != get(result, path) for path in leaves(gone) if path[-1] != f"f:{LAST_APPLIED}")
 
 
 def _missing(after: Fields, declared: Body, live: Body) -> list[Path]:
