@@ -28,7 +28,7 @@ _KEYED: Final[Mapping[str, tuple[str, ...]]] = {
 """Lists of which others may have items of their own, with what tells their items apart. All others count as one value."""
 
 _BOOKS: Final = frozenset({"managedFields", "resourceVersion", "generation"})
-_NOTES: Final = frozenset({"kubectl.kubernetes.io/last-applied-configuration", "deployment.kubernetes.io/revision"})
+_NOTES: Final = frozenset({"deployment.kubernetes.io/revision"})
 
 
 class Applier(Protocol):
@@ -143,7 +143,7 @@ def compare(before: Snapshot, after: Snapshot, declared: Mapping[Key, Sequence[B
 
 
 def _content(live: Body) -> Body:
-    """An object without the books that the server and tools keep in it."""
+    """An object without the books that the server and controllers keep in it."""
     kept = {key: value for key, value in live["metadata"].items() if key not in _BOOKS}
     annotations = {key: value for key, value in (kept.pop("annotations", None) or {}).items() if key not in _NOTES}
     return {**live, "metadata": kept, "status": None, "annotations": annotations}

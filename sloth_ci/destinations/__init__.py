@@ -60,8 +60,9 @@ class Destination(Protocol):
 
     @property
     def running(self) -> bool:
-        """A system that runs: it has health, runs objects that are marked as hooks (`run_hooks`) rather than keep them,
-        and others change it, too.
+        """It is a system that runs.
+
+        It has health, it runs objects that are marked as hooks (`run_hooks`) rather than keep them, and others change it, too.
         """
 
     @property

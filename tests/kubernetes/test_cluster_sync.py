@@ -198,3 +198,29 @@ def test_doctor_says_what_there_is(world: ClusterWorld) -> None:
         found = {finding.name: finding for finding in workflow_findings(session, workflow)}
     assert "Kubernetes v1." in found["shop: server"].detail
     assert found["shop: rights"].ok
+
+
+def test_a_namespace_that_is_not_there_is_made_with_the_state_and_the_plan_says_so(world: ClusterWorld) -> None:
+    world.namespace = f"{world.namespace}-new"
+    workflow = world.to_cluster()
+    world.push("one", {"k8s/web.yaml": web(), "k8s/a.yaml": plain("a")})
+    plan = world.preview(workflow)
+    assert not plan.conflicts
+    (warning,) = plan.warnings
+    assert warning.startswith(f"Namespace/{world.namespace} does not exist; a sync makes it")
+    assert {note for change in plan.changes for note in change.notes} == {"unverified until its Namespace exists"}
+    assert world.sync(workflow, approved=plan).status == "succeeded"
+    assert world.objects() == {"Deployment/web", "ConfigMap/a"}
+
+
+def test_an_approved_plan_with_its_own_namespace_is_not_stale_when_the_state_made_it(world: ClusterWorld) -> None:
+    world.namespace = f"{world.namespace}-own"
+    workflow = world.to_cluster()
+    declared = {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": world.namespace, "labels": {"team": "a"}}}
+    world.push("one", {"k8s/web.yaml": web(), "k8s/ns.yaml": declared})
+    plan = world.preview(workflow)
+    assert {change.type for change in plan.changes} == {"create"}
+    assert world.sync(workflow, approved=plan).status == "succeeded"
+    labels = json.loads(world.plane.kubectl("get", "namespace", world.namespace, "-o", "json"))["metadata"]["labels"]
+    assert labels["team"] == "a"
+    assert world.preview(workflow).changes == ()

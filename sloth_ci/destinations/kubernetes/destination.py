@@ -75,7 +75,7 @@ class KubernetesDestination:
 
     def observe(self, desired: Sequence[Manifest], inventory: Collection[Ref], policy: ConflictPolicy) -> Observed:
         self._desired = {manifest.ref: manifest for manifest in desired}
-        self._seen = observe(self._cluster, self._applyset, desired, inventory, policy)
+        self._seen = observe(self._cluster, self._applyset, desired, inventory, policy, state_namespace=self._home.name)
         observed = self._seen.observed
         if self._home in observed.objects and self._home not in self._desired:
             objects = {ref: manifest for ref, manifest in observed.objects.items() if ref != self._home}

@@ -26,9 +26,11 @@ from sloth_ci.destinations.kubernetes.cluster import Cluster
 from sloth_ci.destinations.kubernetes.conflicts import drift_of, rule
 from sloth_ci.destinations.kubernetes.dependents import dependents
 from sloth_ci.destinations.kubernetes.discovery import Resource
+from sloth_ci.destinations.kubernetes.faults import ApiFault
 from sloth_ci.destinations.kubernetes.known import NOTHING_SEEN, Known, Observation, prepared
 from sloth_ci.destinations.kubernetes.reading import Denied, broken_group, look_up, read, whole
 from sloth_ci.destinations.kubernetes.refusals import refusal, unknown_kind
+from sloth_ci.destinations.kubernetes.state_namespace import MADE_FOR
 from sloth_ci.destinations.kubernetes.trial import Setting, Tried, attempt, live_manifest
 
 __all__ = ["NOTHING_SEEN", "Known", "Observation", "look_up", "observe", "prepared"]
@@ -42,15 +44,19 @@ def observe(
     desired: Sequence[Manifest],
     inventory: Collection[Ref],
     policy: ConflictPolicy,
+    *,
+    state_namespace: str = "",
 ) -> Observation:
     """Compare what is declared with a cluster. Nothing is written.
 
     `desired` has the identities that it has there (namespaces filled in). `inventory`: what belongs to the workflow; of
-    that, what is not desired is a candidate for deletion. Raises UnreachableError, ApiFault.
+    that, what is not desired is a candidate for deletion. `state_namespace`: where the state is kept; a sync makes it
+    before anything else. Raises UnreachableError, ApiFault.
     """
     look = _Look(cluster, applyset_id, {manifest.ref: manifest for manifest in desired}, policy)
     look.place(inventory)
     look.read(members=bool(inventory))
+    look.look_for_home(state_namespace)
     look.try_out()
     look.look_at_candidates()
     return look.result()
@@ -74,6 +80,9 @@ class _Look:
         self._conflicts: list[Conflict] = []
         self._dependents: Mapping[Ref, tuple[str, ...]] = {}
         self._denied: set[Ref] = set()
+        self._coming: set[str] = set()
+        """Namespaces that are not declared and that a sync makes."""
+        self._warnings: list[str] = []
         self._uids: dict[Ref, str] = {}
         """Of desired objects that are the same as a candidate of another API group may be."""
         self._yields = policy.field_ownership == "yield" or "yield" in policy.managers.values()
@@ -124,6 +133,8 @@ class _Look:
         def take(ref: Ref, resource: Resource, raw: bytes) -> None:
             manifest = self._desired.get(ref)
             live = _decode(raw)
+            if _is_only_a_home(ref, live):
+                return  # the lock of this very sync made it: declared, it is as new as the plan that was approved says
             if ref in twins:
                 self._uids[ref] = live["metadata"]["uid"]
             if manifest is None or not self._is_same(manifest, live):
@@ -162,6 +173,20 @@ class _Look:
                 )
             )
 
+    def look_for_home(self, namespace: str) -> None:
+        """Whether the namespace of the state, where objects are to live as well, is yet to be made by the sync."""
+        ref = Ref("", "Namespace", "", namespace)
+        inside = {desired for desired in self._desired if namespace and desired.namespace == namespace}
+        if not inside or ref in self._desired or inside & (self._same | self._raw.keys() | self._denied):
+            return
+        try:
+            self._cluster.client.call("GET", f"/api/v1/namespaces/{namespace}")
+        except ApiFault as fault:
+            if fault.code != 404:  # 403: whoever may not look at it is told by the dry-runs
+                return
+            self._coming.add(namespace)
+            self._warnings.append(f"{ref} does not exist; a sync makes it, as its state is kept there")
+
     # --- what an apply would do
 
     def try_out(self) -> None:
@@ -172,7 +197,8 @@ class _Look:
             self._policy,
             namespaces=frozenset(
                 ref.name for ref in self._desired if (ref.group, ref.kind) == ("", "Namespace") and self._is_new(ref)
-            ),
+            )
+            | self._coming,
             redefined=frozenset(
                 (scope.group, scope.kind)
                 for ref, manifest in self._desired.items()
@@ -261,7 +287,7 @@ class _Look:
 
     def result(self) -> Observation:
         """All that was found."""
-        warnings = []
+        warnings = list(self._warnings)
         if self._unseen - self._denied:
             groups = sorted({ref.group for ref in self._unseen - self._denied})
             count = plural(len(self._unseen - self._denied), "object")
@@ -284,6 +310,13 @@ class _Look:
             raw={ref: raw for ref, raw in self._raw.items() if ref in kept},
             claims=frozenset(self._claims),
         )
+
+
+def _is_only_a_home(ref: Ref, live: Body) -> bool:
+    """A namespace that is there only because the state had to be kept in it."""
+    if (ref.group, ref.kind) != ("", "Namespace"):
+        return False
+    return MADE_FOR in (live["metadata"].get("annotations") or {}) and our_fields(live) is None
 
 
 def _is_api_service(manifest: Manifest) -> bool:

@@ -27,6 +27,8 @@ from sloth_ci.destinations.kubernetes.work import Blame, Budget, Verb, work_off
 
 _CATCH_UP: Final = 30.0
 """Seconds that the server may need to serve a new kind, or to fill a new namespace, once it said that it is there."""
+_NEW_SCHEMA: Final = 5.0
+"""Seconds that it may go on checking objects by the schema that a definition had before."""
 _AGAIN: Final = 0.1
 
 
@@ -142,21 +144,25 @@ class Applier:
         sent = prepared(body, self._applyset, known) if self._applyset else intent(body)
         # The status is wanted only of those whose status is looked at here: the rest is answered in a few bytes.
         accept = "application/json" if ref.kind == "CustomResourceDefinition" else METADATA_ONLY
-        deadline = time.monotonic() + _CATCH_UP
+        started = time.monotonic()
         while True:
             try:
                 return apply(self._cluster, ref, sent, force=force, accept=accept)
             except (ApiFault, UnknownKind) as error:
-                if not self._catching_up(ref, error) or time.monotonic() > deadline:
+                if time.monotonic() - started >= self._catching_up(ref, error):
                     raise
             time.sleep(_AGAIN)
 
-    def _catching_up(self, ref: Ref, error: SlothError) -> bool:
-        """Whether the server refuses only because it did not get round to what was made a moment ago."""
-        if isinstance(error, UnknownKind) or (isinstance(error, ApiFault) and error.code == 404):
-            return (ref.group, ref.kind) in self._defined
+    def _catching_up(self, ref: Ref, error: ApiFault | UnknownKind) -> float:
+        """For how many seconds a refusal may only mean that the server did not get round to what was made just now."""
+        if (ref.group, ref.kind) in self._defined:
+            if isinstance(error, UnknownKind) or error.code == 404:
+                return _CATCH_UP
+            misfit = error.code in {400, 422} or (error.code == 500 and not error.transient)
+            return _NEW_SCHEMA if misfit else 0
         # A pod in a new namespace, whose `default` service account is made by a controller.
-        return "serviceaccount" in error.message and "not found" in error.message and ref.namespace in self._namespaces
+        waits_for_account = "serviceaccount" in error.message and "not found" in error.message
+        return _CATCH_UP if waits_for_account and ref.namespace in self._namespaces else 0
 
     def _make_way(self, ref: Ref, uid: str) -> None:
         if ref.kind in STATEFUL:
