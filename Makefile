@@ -6,7 +6,7 @@
 SHELL := bash
 .SHELLFLAGS := -euo pipefail -c
 .DEFAULT_GOAL := help
-.PHONY: demo test lint types bench docs tools cluster requirements clean help
+.PHONY: demo test lint types bench scoreboard docs tools cluster requirements clean help
 
 BIN := .venv/bin
 READY := .venv/ready
@@ -44,6 +44,9 @@ bench: $(READY) ## All measurements; writes bench/results.json
 
 bench-%: $(READY) ## One measurement, by its name in bench/
 	@$(BIN)/python bench/run.py $*
+
+scoreboard: $(READY) ## How right our diffs and those of rivals are; writes bench/scoreboard.json and docs/scoreboard.md
+	@cd bench && ../$(BIN)/python -m scoreboard $(ARGS)
 
 docs: $(READY) ## Write the generated documents
 	@$(BIN)/python scripts/docs.py

@@ -9,6 +9,7 @@ traces and nobody else's. What a program says is checked by its exit code: a pla
 
 from __future__ import annotations
 
+import json
 import os
 import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -122,6 +123,16 @@ class Sloth(Program):
     def apply(self, config: Path) -> Cost:
         return self.run([SLOTH, "sync"], config)
 
+    def approve(self, config: Path) -> None:
+        """Plan it as a pull request does, and remember the digest that somebody approves."""
+        report = self.folder / "cache" / "plan.json"
+        self.run([SLOTH, "preview", "--format", "json", "--output", str(report)], config)
+        self._approved = str(json.loads(report.read_text())["plans"][0]["digest"])
+
+    def apply_approved(self, config: Path) -> Cost:
+        """As CI does it on merge: what was tried for the approved plan is not tried again."""
+        return self.run([SLOTH, "sync", "--approve", self._approved], config)
+
 
 class Kubectl(Program):
     """`kubectl diff` and `kubectl apply`, both server-side."""
@@ -196,11 +207,20 @@ class Stage:
         return compare_all(f"plan-{name}-{self.size}{suffix}", ours, rivals, budget=BUDGET, note=note)
 
     def _apply_new(self, suffix: str, config: Path) -> list[Row]:
-        rivals: dict[str, Side] = {"": ("kubectl apply --server-side", self._anew(self.kubectl, config))}
+        self._empty(self.sloth.places)
+        self.sloth.approve(config)
+        rivals: dict[str, Side] = {
+            "": ("kubectl apply --server-side", self._anew(self.kubectl, self.kubectl.apply, config)),
+            "unapproved": (
+                "sloth-ci sync without a plan: it tries every object before it writes the first",
+                self._anew(self.sloth, self.sloth.apply, config),
+            ),
+        }
         if self.kapp:
-            rivals["kapp"] = (f"kapp {version('kapp')} deploy --wait=false", self._anew(self.kapp, config))
+            label = f"kapp {version('kapp')} deploy --wait=false"
+            rivals["kapp"] = (label, self._anew(self.kapp, self.kapp.apply, config))
         note = f"{self._about()}, none of them there before{_DISTANCE[suffix]}; nobody waits for health"
-        ours = ("sloth-ci sync, with its plan, lock, backup and record", self._anew(self.sloth, config))
+        ours = ("sloth-ci sync --approve, as on merge", self._anew(self.sloth, self.sloth.apply_approved, config))
         return compare_all(f"apply-new-{self.size}{suffix}", ours, rivals, budget=BUDGET, note=note)
 
     def _memory(self) -> Row:
@@ -226,11 +246,13 @@ class Stage:
 
         return run
 
-    def _anew(self, program: Program, config: Path) -> Callable[[], float]:
+    def _anew(self, program: Program, apply: Callable[[Path], Cost], config: Path) -> Callable[[], float]:
+        """A run of an apply into namespaces with nothing in them."""
+
         def run() -> float:
             self._empty(program.places)
             self._quiet()
-            return program.apply(config).seconds
+            return apply(config).seconds
 
         return run
 

@@ -3,7 +3,8 @@
     python scripts/docs.py             write them
     python scripts/docs.py --check     exit with 1 if one is not current
 
-docs/cli.md comes from the command line's own help, the figures in README.md from bench/results.json. In docs/lua.md, what stands between `<!-- keys: NAME -->` and
+docs/cli.md comes from the command line's own help, the figures in README.md from bench/results.json, docs/scoreboard.md
+from bench/scoreboard.json. In docs/lua.md, what stands between `<!-- keys: NAME -->` and
 `<!-- /keys -->` comes from the struct of that name in core/workflow.py and the docstrings of its fields.
 """
 
@@ -26,6 +27,10 @@ from sloth_ci.cli import cli
 from sloth_ci.core import workflow
 
 ROOT: Final = Path(__file__).resolve().parent.parent
+sys.path.append(str(ROOT / "bench"))
+
+from scoreboard import table as scoreboard_table  # noqa: E402 (its folder is known only now)
+
 WIDTH: Final = 100
 
 
@@ -129,7 +134,17 @@ def readme() -> str:
     )
 
 
-DOCUMENTS: Final = {"README.md": readme, "docs/cli.md": cli_reference, "docs/lua.md": lua_reference}
+def scoreboard() -> str:
+    """docs/scoreboard.md, from what was measured last."""
+    return scoreboard_table.page(ROOT / "bench/scoreboard.json")
+
+
+DOCUMENTS: Final = {
+    "README.md": readme,
+    "docs/cli.md": cli_reference,
+    "docs/lua.md": lua_reference,
+    "docs/scoreboard.md": scoreboard,
+}
 
 
 def main(arguments: list[str]) -> int:

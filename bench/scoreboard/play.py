@@ -21,6 +21,9 @@ class Played:
     verdict: Verdict
     again: Claims | None
     """What the diff says once all is applied; None where not all of it was."""
+    changes: frozenset[str]
+    """What the scenario expects, with the names of this place."""
+    conflicts: frozenset[str]
 
 
 class NotApplied(Exception):
@@ -52,4 +55,5 @@ def play(plane: ControlPlane, kubectl: Path, folder: Path, scenario: Scenario, m
         truth.refused |= applied.refused
         truth.unknown |= applied.unknown
         again = None if applied.refused else tool.diff(list(before))
-    return Played(claims, truth, judge(claims, truth), again)
+        expected = [frozenset(map(place.fill, names)) for names in (scenario.changes, scenario.conflicts)]
+    return Played(claims, truth, judge(claims, truth), again, *expected)

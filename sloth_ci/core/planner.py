@@ -102,7 +102,7 @@ def make_plan(
         destination=live.label,
         revision=desired.revision,
         base=live.base,
-        digest=_digest(workflow, desired, finished),
+        digest=_digest(workflow, desired, finished, conflicts),
         changes=tuple(
             sorted(
                 (_change(draft, needed.get(draft.ref, ()), fingerprint) for draft in finished),
@@ -324,8 +324,10 @@ def _source(draft: _Draft) -> Source | None:
     return draft.after.source if draft.after else None
 
 
-def _digest(workflow: WorkflowSpec, desired: Desired, drafts: Sequence[_Draft]) -> str:
+def _digest(workflow: WorkflowSpec, desired: Desired, drafts: Sequence[_Draft], conflicts: Sequence[Conflict]) -> str:
     """Two halves: what is wanted, and what of the live state would be overwritten or deleted.
+
+    A plan with conflicts has another digest than the same plan without: nobody can approve it in advance.
 
     Live fields that the plan leaves alone are in neither, so that an autoscaler does not make an approval stale.
     """
@@ -339,7 +341,8 @@ def _digest(workflow: WorkflowSpec, desired: Desired, drafts: Sequence[_Draft]) 
         )
         for draft in drafts
     )
-    return f"{_half(intent)}.{_half(msgspec.to_builtins(effect))}"
+    against = sorted((conflict.type, conflict.resource) for conflict in conflicts)
+    return f"{_half(intent)}.{_half(msgspec.to_builtins([effect, against] if against else effect))}"
 
 
 def _half(value: object) -> str:

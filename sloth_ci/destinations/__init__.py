@@ -75,10 +75,18 @@ class Destination(Protocol):
         Raises UnreachableError.
         """
 
-    def observe(self, desired: Sequence[Manifest], inventory: Collection[Ref], policy: ConflictPolicy) -> Observed:
+    def observe(
+        self,
+        desired: Sequence[Manifest],
+        inventory: Collection[Ref],
+        policy: ConflictPolicy,
+        *,
+        creations_tried: bool = False,
+    ) -> Observed:
         """What is there of the desired objects and of the inventory, and what writing the desired ones would do.
 
-        Raises UnreachableError.
+        `creations_tried`: what is not there yet was tried out when the plan was made that was approved, and is not
+        tried once more. Raises UnreachableError.
         """
 
     def saved(self, refs: Iterable[Ref]) -> Mapping[Ref, Body]:

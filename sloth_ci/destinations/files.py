@@ -57,7 +57,14 @@ class FileDestination:
     def settle(self, manifests: Sequence[Manifest]) -> Sequence[Manifest]:
         return manifests
 
-    def observe(self, desired: Sequence[Manifest], inventory: Collection[Ref], policy: ConflictPolicy) -> Observed:  # noqa: ARG002 (files are read as a whole and have no other managers)
+    def observe(
+        self,
+        desired: Sequence[Manifest],  # noqa: ARG002 (files are read as a whole, and refuse nothing)
+        inventory: Collection[Ref],  # noqa: ARG002
+        policy: ConflictPolicy,  # noqa: ARG002
+        *,
+        creations_tried: bool = False,  # noqa: ARG002
+    ) -> Observed:
         self._seen = self._store.live()
         return Observed(self._seen, self._store.strangers())
 

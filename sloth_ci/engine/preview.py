@@ -81,8 +81,9 @@ def plan_for(
     revision: str,
     *,
     prune_limit: float | None = None,
+    creations_tried: bool = False,
 ) -> Planned:
-    """Plan one revision against the destination as it is now."""
+    """Plan one revision against the destination as it is now. `creations_tried`: as `Destination.observe` has it."""
     session, destination = place.session, place.destination
     desired = desired_at(session, place.workflow, revision)
     session.observer.phase("compare")
@@ -94,7 +95,7 @@ def plan_for(
         desired = desired._replace(
             manifests=parts.members, hooks=[Hook(phase, hook.ref, hook.source) for phase, hook in hooks]
         )
-    live = live_state(place, ledger, desired.manifests)
+    live = live_state(place, ledger, desired.manifests, creations_tried=creations_tried)
     load_changed(desired.manifests, live.observed.objects)
     plan = make_plan(place.workflow, desired, live, session.fingerprint, prune_limit=prune_limit)
     if destination.running:
@@ -130,9 +131,11 @@ def _intent(place: Place, ledger: Ledger, desired: Desired) -> tuple[Change, ...
     return make_plan(workflow, desired, live, session.fingerprint, prune_limit=1.0).changes
 
 
-def live_state(place: Place, ledger: Ledger, desired: Sequence[Manifest]) -> Live:
+def live_state(place: Place, ledger: Ledger, desired: Sequence[Manifest], *, creations_tried: bool = False) -> Live:
     """What the destination holds, what the desired objects would do to it, and who owns what of it."""
-    observed = place.destination.observe(desired, ledger.inventory, place.workflow.conflicts)
+    observed = place.destination.observe(
+        desired, ledger.inventory, place.workflow.conflicts, creations_tried=creations_tried
+    )
     owners: dict[Ref, str] = dict(observed.owners)
     for name, neighbour in place.neighbours:
         owners |= {ref: f"workflow {name}" for ref in neighbour.load().inventory if ref not in ledger.inventory}

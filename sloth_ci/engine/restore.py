@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
+
+from sloth_ci.core.errors import Interrupted, SlothError
 from sloth_ci.core.ledger import Backup
-from sloth_ci.core.objects import Ref, Write
+from sloth_ci.core.objects import Body, Ref, Write
 from sloth_ci.core.order import rank
 from sloth_ci.core.outcome import ItemOutcome
 from sloth_ci.core.plan import ChangeType
@@ -19,7 +22,7 @@ def restore(place: Place, backup: Backup) -> tuple[ItemOutcome, ...]:
     `Destination.write` does.
     """
     place.session.observer.phase("put back")
-    there = place.destination.current([item.ref for item in backup.items])
+    there = _there(place, [item.ref for item in backup.items])
     writes: list[Write] = []
     deletes: list[Write] = []
     actions: dict[Ref, ChangeType] = {}
@@ -40,3 +43,22 @@ def restore(place: Place, backup: Backup) -> tuple[ItemOutcome, ...]:
     message = f"{place.workflow.name}: put back the state before {backup.id}"
     apply(place, [*writes, *deletes], message, actions, items)
     return tuple(items.values())
+
+
+def _there(place: Place, refs: Sequence[Ref]) -> Mapping[Ref, Body]:
+    """What is there now. What cannot be looked at is left out: it is no reason not to put the rest back."""
+    try:
+        return place.destination.current(refs)
+    except Interrupted:
+        raise
+    except SlothError as error:
+        place.session.observer.log("debug", f"not everything can be looked at: {error.message}")
+    found: dict[Ref, Body] = {}
+    for ref in refs:
+        try:
+            found |= place.destination.current([ref])
+        except Interrupted:
+            raise
+        except SlothError as error:
+            place.session.observer.log("warn", f"{ref} cannot be looked at: {error.message}")
+    return found

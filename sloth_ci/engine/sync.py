@@ -66,7 +66,9 @@ def sync(
         mended = mend(place, durable.load(place))
         if mended.reverted is not None:
             session.repository(workflow.repository).fetch()
-        planned = plan_for(place, mended.ledger, head_of(session, workflow, head))
+        # Whoever approved a plan saw what the destination says to each creation; the digest says that it is the same plan.
+        tried = approved is not None
+        planned = plan_for(place, mended.ledger, head_of(session, workflow, head), creations_tried=tried)
         _refuse(planned.plan, mended.ledger, approved, release_hold=release_hold)
         if not planned.plan.changes and mended.unfinished is None:
             return _nothing(place, planned, mended, started)

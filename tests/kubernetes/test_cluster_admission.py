@@ -108,6 +108,33 @@ def test_a_webhook_that_rejects_only_in_earnest(watched: WatchedWorld, quote: Ca
         assert watched.status(workflow)["status"] == "degraded"
 
 
+def test_what_cannot_be_put_back_keeps_nothing_else_from_it(watched: WatchedWorld) -> None:
+    workflow = watched.to_cluster()
+    names = [f"c{n}" for n in range(20)]
+    push(watched, *[config(name, n="1") for name in names], secret())
+    assert watched.sync(workflow).status == "succeeded"
+    before = watched.spec_of_all()
+    push(watched, *[config(name, n="2") for name in names], web("broken:1"))
+    restoring = False
+
+    def checkpoint(name: str) -> None:
+        nonlocal restoring
+        restoring = restoring or name == "restoring"
+
+    def answer(request: Review) -> Answer:
+        return Reject("no way back") if restoring and request["name"] == "c0" else None
+
+    with serve_webhook(watched.plane, answer, namespace=watched.namespace, resources=["configmaps"]):
+        outcome = watched.sync(workflow, session=watched.session(checkpoint=checkpoint))
+        assert (outcome.status, outcome.rolled_back) == ("failed", False)
+        assert "it could not be put back: " in outcome.message
+        assert "no way back" in outcome.message
+        assert [name for name in names if watched.get(f"configmap/{name}")["data"] == {"n": "2"}] == ["c0"]
+    mended = watched.sync(workflow)
+    assert "the state before it is restored" in (mended.recovered or "")
+    assert watched.spec_of_all() == before
+
+
 def test_a_webhook_that_warns_does_not_tell_a_secret_either(watched: WatchedWorld) -> None:
     workflow = watched.to_cluster()
     push(watched, secret(), config("a", n="1"))

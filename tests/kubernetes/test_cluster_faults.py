@@ -6,7 +6,7 @@ import json
 import threading
 import uuid
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -270,6 +270,32 @@ def test_a_rollback_into_an_api_group_that_does_not_answer_is_finished_when_it_d
     assert "the rollback is finished" in (finished.recovered or "")
     assert alone.objects("widgets,configmaps,secrets") == {"Widget/one", "ConfigMap/a", "Secret/keys"}
     assert alone.log()[0].startswith("Revert ")
+
+
+def test_an_api_group_that_stops_answering_keeps_nothing_else_from_being_put_back(alone: WatchedWorld) -> None:
+    alone.plane.kubectl("apply", "-f", "-", stdin=json.dumps(WIDGETS))
+    alone.plane.kubectl("wait", "--for=condition=established", "crd/widgets.faults.example.com", "--timeout=30s")
+    workflow = alone.to_cluster()
+    push(alone, widget("one"), config("a", n="1"), secret())
+    assert alone.sync(workflow).status == "succeeded"
+    before = alone.spec_of_all()
+    push(alone, widget("two"), config("a", n="2"), secret(version=2), web("broken:1"), delete=("one",))
+    with ExitStack() as broken:
+
+        def checkpoint(name: str) -> None:
+            if name == "restoring":
+                broken.enter_context(served_by_nobody(alone.plane, "faults.example.com"))
+
+        outcome = alone.sync(workflow, session=alone.session(checkpoint=checkpoint))
+        assert outcome.status == "failed"
+        assert "it could not be put back" in outcome.message
+        assert "faults.example.com/v1 does not answer" in outcome.message
+        after = alone.spec_of_all()
+        assert {name: after[name] for name in before} == before
+    mended = alone.sync(workflow)
+    assert "the state before it is restored" in (mended.recovered or "")
+    assert alone.spec_of_all() == before
+    assert alone.objects("widgets") == {"Widget/one"}
 
 
 @contextmanager

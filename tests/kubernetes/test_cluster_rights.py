@@ -96,6 +96,14 @@ def test_a_right_that_is_taken_away_on_the_way(watched: WatchedWorld) -> None:
     outcome = watched.sync(workflow, approved=plan, session=watched.session(checkpoint=checkpoint))
     assert outcome.status == "failed"
     assert f'User "system:serviceaccount:{watched.namespace}:little" cannot patch resource "services"' in outcome.message
+    assert "it could not be put back" in outcome.message  # nobody can say whether the Service is there
+    assert watched.spec_of_all() == before, "but the rest is"
+    watched.kubectl("create", "rolebinding", "back", f"--clusterrole={role}-more", f"--serviceaccount={watched.namespace}:little")
+    until(lambda: may_patch_services(watched), what="the right is back")
+    mended = watched.sync(workflow)
+    assert mended.status == "nothing"
+    assert "the state before it is restored" in (mended.recovered or "")
+    assert watched.log()[0].startswith("Revert ")
     assert watched.spec_of_all() == before
 
 

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from sloth_ci.core.errors import ConflictError, LockedError
+from sloth_ci.core.errors import ApprovalError, ConflictError, LockedError
 from sloth_ci.core.objects import Ref
 from sloth_ci.engine.doctor import workflow_findings
 from sloth_ci.engine.drift import drift
@@ -224,3 +224,18 @@ def test_an_approved_plan_with_its_own_namespace_is_not_stale_when_the_state_mad
     labels = json.loads(world.plane.kubectl("get", "namespace", world.namespace, "-o", "json"))["metadata"]["labels"]
     assert labels["team"] == "a"
     assert world.preview(workflow).changes == ()
+
+
+def test_an_approved_creation_is_not_tried_twice_and_one_with_conflicts_cannot_be_approved(world: ClusterWorld) -> None:
+    workflow = world.to_cluster()
+    wrong = plain("a")
+    wrong["data"] = {"key": 1}
+    world.push("one", {"k8s/web.yaml": web(), "k8s/a.yaml": wrong})
+    plan = world.preview(workflow)
+    assert [conflict.type for conflict in plan.conflicts] == ["validation"]
+    with pytest.raises((ApprovalError, ConflictError)):
+        world.sync(workflow, approved=plan.digest)
+    assert world.objects() == set()
+    world.push("two", {"k8s/a.yaml": plain("a", key="1")})
+    plan = world.preview(workflow)
+    assert world.sync(workflow, approved=plan.digest).status == "succeeded"

@@ -73,9 +73,24 @@ class KubernetesDestination:
         body = {**manifest.body, "metadata": metadata}
         return Manifest(ref, manifest.version, manifest.digest, manifest.source, body=body)
 
-    def observe(self, desired: Sequence[Manifest], inventory: Collection[Ref], policy: ConflictPolicy) -> Observed:
+    def observe(
+        self,
+        desired: Sequence[Manifest],
+        inventory: Collection[Ref],
+        policy: ConflictPolicy,
+        *,
+        creations_tried: bool = False,
+    ) -> Observed:
         self._desired = {manifest.ref: manifest for manifest in desired}
-        self._seen = observe(self._cluster, self._applyset, desired, inventory, policy, state_namespace=self._home.name)
+        self._seen = observe(
+            self._cluster,
+            self._applyset,
+            desired,
+            inventory,
+            policy,
+            state_namespace=self._home.name,
+            creations_tried=creations_tried,
+        )
         observed = self._seen.observed
         if self._home in observed.objects and self._home not in self._desired:
             objects = {ref: manifest for ref, manifest in observed.objects.items() if ref != self._home}

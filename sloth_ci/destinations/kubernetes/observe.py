@@ -46,18 +46,20 @@ def observe(
     policy: ConflictPolicy,
     *,
     state_namespace: str = "",
+    creations_tried: bool = False,
 ) -> Observation:
     """Compare what is declared with a cluster. Nothing is written.
 
     `desired` has the identities that it has there (namespaces filled in). `inventory`: what belongs to the workflow; of
     that, what is not desired is a candidate for deletion. `state_namespace`: where the state is kept; a sync makes it
-    before anything else. Raises UnreachableError, ApiFault.
+    before anything else. `creations_tried`: new objects were tried when the plan was approved, and are not tried again.
+    Raises UnreachableError, ApiFault.
     """
     look = _Look(cluster, applyset_id, {manifest.ref: manifest for manifest in desired}, policy)
     look.place(inventory)
     look.read(members=bool(inventory))
     look.look_for_home(state_namespace)
-    look.try_out()
+    look.try_out(creations=not creations_tried)
     look.look_at_candidates()
     return look.result()
 
@@ -189,8 +191,8 @@ class _Look:
 
     # --- what an apply would do
 
-    def try_out(self) -> None:
-        """Dry-runs of all that is not proved."""
+    def try_out(self, *, creations: bool) -> None:
+        """Dry-runs of all that is not proved; of new objects only if `creations`."""
         setting = Setting(
             self._cluster,
             self._applyset,
@@ -211,7 +213,7 @@ class _Look:
                 continue
             if ref.namespace in setting.namespaces and ref not in self._raw:
                 self._foreseen[ref] = Foreseen(notes=("unverified until its Namespace exists",))
-            else:
+            elif creations or ref in self._raw:
                 todo.append(manifest)
 
         def trial(manifest: Manifest) -> Tried:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import Final
 
-from sloth_ci.core.errors import ApplyError
+from sloth_ci.core.errors import ApplyError, UnreachableError
 from sloth_ci.core.immutable import STATEFUL
 from sloth_ci.core.ledger import BackupItem
 from sloth_ci.core.managed import MANAGER, our_fields
@@ -13,6 +13,7 @@ from sloth_ci.core.objects import Body, Ref, Write
 from sloth_ci.core.restoration import given_back, made_anew, restoration, without_addresses
 from sloth_ci.destinations.kubernetes.cluster import Cluster
 from sloth_ci.destinations.kubernetes.faults import ApiFault
+from sloth_ci.destinations.kubernetes.reading import broken_group
 from sloth_ci.destinations.kubernetes.single import (
     JSON_PATCH,
     UnknownKind,
@@ -27,20 +28,22 @@ from sloth_ci.destinations.kubernetes.work import Budget
 
 _TRIES: Final = 8
 """How often an object may change under our hands."""
+_UNSEEN: Final[Body] = {}
+"""Instead of an object that may not be looked at, or whose API does not answer."""
 
 
 def restoring(cluster: Cluster, items: Sequence[BackupItem]) -> list[Write]:
     """The writes that put a backup back: only of what is not as it was. Their bodies are those of the backup.
 
-    Raises UnreachableError and ApiFault.
+    What cannot be looked at is among them: writing it says why. Raises UnreachableError and ApiFault.
     """
     live = cluster.client.map(lambda item: _look(cluster, item), items)
     writes = []
     for item, body in zip(items, live, strict=True):
         if item.body is None:
-            if body is not None and our_fields(body) is not None:
+            if body is _UNSEEN or (body is not None and our_fields(body) is not None):
                 writes.append(Write(item.ref, None))
-        elif body is None or _is_going(body) or restoration(item.body, body) is not None:
+        elif body is None or body is _UNSEEN or _is_going(body) or restoration(item.body, body) is not None:
             metadata = {"managedFields": [], **item.body["metadata"]}
             writes.append(Write(item.ref, {**item.body, "metadata": metadata}))
     return writes
@@ -115,6 +118,14 @@ def _look(cluster: Cluster, item: BackupItem) -> Body | None:
         return get(cluster, item.ref, version_of(item.body) if item.body else None)
     except UnknownKind:
         return None  # its CRD is gone, or not there yet
+    except ApiFault as fault:
+        if fault.code != 403:
+            raise
+        return _UNSEEN
+    except UnreachableError:
+        if broken_group(cluster, item.ref.group) is None:
+            raise
+        return _UNSEEN
 
 
 def _is_going(body: Body) -> bool:

@@ -77,16 +77,16 @@ class Budget:
         return max(0.0, self._end - now)
 
 
-def work_off(graph: Graph, job: Job, carrying: Carrying) -> None:
+def work_off(graph: Graph, job: Job, carrying: Carrying, *, thorough: bool = False) -> None:
     """Do the job for every object of the graph.
 
     A failure that may pass holds up only what depends on its object: the rest goes on, and UnreachableError names what
     is left. Where as many as there are threads fail in a row, nothing works, and nothing new is begun. After a failure
-    that stays nothing new is begun, either: ApplyError names everything that failed (UnhealthyError where all that
+    that stays nothing new is begun, either, unless `thorough`: ApplyError names everything that failed (UnhealthyError where all that
     failed is waiting). Interrupted where `carrying.stopped` says so, and whatever `carrying.done` raises; what runs is
     always awaited first.
     """
-    _Crew(graph, job, carrying).run()
+    _Crew(graph, job, carrying, thorough).run()
 
 
 class _Result(NamedTuple):
@@ -97,8 +97,8 @@ class _Result(NamedTuple):
 
 
 class _Crew:
-    def __init__(self, graph: Graph, job: Job, carrying: Carrying) -> None:
-        self._graph, self._job, self._carrying = graph, job, carrying
+    def __init__(self, graph: Graph, job: Job, carrying: Carrying, thorough: bool) -> None:
+        self._graph, self._job, self._carrying, self._thorough = graph, job, carrying, thorough
         self._total = len(graph.left)
         self._results: queue.SimpleQueue[_Result] = queue.SimpleQueue()
         self._acting = self._waiting = 0
@@ -121,7 +121,7 @@ class _Crew:
 
     def _over(self) -> bool:
         """Whether nothing new is begun. Waiting ends, too."""
-        failed = self._fatal is not None or self._lasting or self._unhealthy
+        failed = self._fatal is not None or ((self._lasting or self._unhealthy) and not self._thorough)
         return bool(failed) or self._in_a_row >= WORKERS or self._carrying.stopped()
 
     def _begin(self, workers: ThreadPoolExecutor, waiters: ThreadPoolExecutor) -> None:

@@ -49,13 +49,14 @@ def write(
     """
     applied = {item.ref: item for item in writes if item.body is not None}
     nodes = [Node(ref, item.body) for ref, item in applied.items() if item.body is not None]
-    # What is put back waits for nothing: what is there now is what is wrong.
+    # What is put back waits for nothing, and one object that cannot be is no reason to leave the others as they are:
+    # what is there now is what is wrong.
     restored = any(is_restore(node.body) for node in nodes)
     others = [manifest for manifest in standing if manifest.ref not in applied and not restored]
     nodes += [Node(manifest.ref, manifest.body, standing=True) for manifest in others]
     graph = Graph(nodes)
     job = _Writing(cluster, applyset_id, applied, known, graph, carrying)
-    work_off(graph, job, carrying)
+    work_off(graph, job, carrying, thorough=restored)
     deleted = [item.ref for item in writes if item.body is None]
     if deleted:
         uids = {ref: seen.uid for ref, seen in known.items()} | job.uids
