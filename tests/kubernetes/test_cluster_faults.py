@@ -21,6 +21,7 @@ from support.canary import WatchedWorld, secret
 from support.cluster import ControlPlane
 from support.gitrepo import GitRepo
 from support.proxy import FaultProxy, share
+from support.shop import config, push, slow, web
 from support.waiting import until
 
 CALM = {"retry": {"delay": 0, "limit": 20}}

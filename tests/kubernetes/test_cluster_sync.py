@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -166,7 +167,8 @@ def test_two_syncs_at_once(world: ClusterWorld) -> None:
     assert world.sync(workflow).status == "succeeded"
 
 
-def test_rollback_goes_by_git_and_by_the_backup_where_git_is_away(world: ClusterWorld) -> None:
+@pytest.mark.parametrize("cached", [True, False], ids=["with a clone in the cache", "from the backup"])
+def test_a_rollback_while_git_is_away(world: ClusterWorld, cached: bool) -> None:
     workflow = world.to_cluster()
     world.push("one", {"k8s/web.yaml": web("web:1"), "k8s/a.yaml": plain("a", key="1")})
     world.sync(workflow)
@@ -176,20 +178,15 @@ def test_rollback_goes_by_git_and_by_the_backup_where_git_is_away(world: Cluster
     assert world.spec_of_all() != before
     hidden = world.origin.with_name("away.git")
     world.origin.rename(hidden)
-    backup = _backup(world, workflow)
-    outcome = world.rollback(workflow, to=backup)
+    if not cached:
+        shutil.rmtree(world.folder / "cache")
+    outcome = world.rollback(workflow)
     hidden.rename(world.origin)
     assert outcome.status == "succeeded", outcome.message
+    assert ("going back to what was saved before" in world.listener.text()) is not cached
     assert world.spec_of_all() == before
     assert world.sync(workflow).status == "nothing"
     assert world.log()[0].startswith("Revert")
-
-
-def _backup(world: ClusterWorld, workflow: Any) -> str:
-    place = open_place(world.session(), workflow)
-    ledger = place.ledger.load()
-    place.destination.close()
-    return ledger.backups[-1]
 
 
 def test_doctor_says_what_there_is(world: ClusterWorld) -> None:
