@@ -55,7 +55,7 @@ tools: $(READY) ## The engines of the tests (kubectl, kustomize, helm, a control
 	@$(BIN)/python scripts/engines.py
 
 cluster: $(READY) ## A real, empty control plane with pretended nodes, until Ctrl-C; prints its KUBECONFIG
-	@$(BIN)/python scripts/cluster.py
+	@$(BIN)/python scripts/make_cluster.py
 
 requirements: ## Pin requirements/*.txt anew (ARGS=--upgrade: to the newest)
 	@scripts/requirements.sh $(ARGS)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import shutil
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -178,9 +177,9 @@ def test_a_rollback_while_git_is_away(world: ClusterWorld, cached: bool) -> None
     assert world.spec_of_all() != before
     hidden = world.origin.with_name("away.git")
     world.origin.rename(hidden)
-    if not cached:
-        shutil.rmtree(world.folder / "cache")
-    outcome = world.rollback(workflow)
+    elsewhere = world.folder / "elsewhere"
+    elsewhere.mkdir()
+    outcome = world.rollback(workflow, **({} if cached else {"root": elsewhere, "cache_dir": elsewhere / "cache"}))
     hidden.rename(world.origin)
     assert outcome.status == "succeeded", outcome.message
     assert ("going back to what was saved before" in world.listener.text()) is not cached

@@ -212,7 +212,7 @@ def test_a_person_gets_a_cluster_until_they_end_it(
     environ = {**os.environ, "TMPDIR": str(tmp_path)}
     environ |= {engines.variable(name): str(engine(name)) for name in (*PARTS, "kubectl")}
     with subprocess.Popen(
-        [sys.executable, str(ROOT / "scripts/cluster.py")], env=environ, stdout=subprocess.PIPE, text=True
+        [sys.executable, str(ROOT / "scripts/make_cluster.py")], env=environ, stdout=subprocess.PIPE, text=True
     ) as command:
         assert command.stdout
         shown = command.stdout.readline().strip()

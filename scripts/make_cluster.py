@@ -1,6 +1,6 @@
 """Bring up the control plane of the tests for a person, until Ctrl-C.
 
-    python scripts/cluster.py          prints the line that points kubectl and sloth-ci to it
+    python scripts/make_cluster.py          prints the line that points kubectl and sloth-ci to it
 
 Nothing of it survives: the next one is empty again. What becomes of a pod is in tests/support/controlplane/kwok.yaml.
 """
