@@ -179,7 +179,8 @@ def test_a_rollback_while_git_is_away(world: ClusterWorld, cached: bool) -> None
     world.origin.rename(hidden)
     elsewhere = world.folder / "elsewhere"
     elsewhere.mkdir()
-    outcome = world.rollback(workflow, **({} if cached else {"root": elsewhere, "cache_dir": elsewhere / "cache"}))
+    new_runner: dict[str, Any] = {} if cached else {"root": elsewhere, "cache_dir": elsewhere / "cache"}
+    outcome = world.rollback(workflow, **new_runner)
     hidden.rename(world.origin)
     assert outcome.status == "succeeded", outcome.message
     assert ("going back to what was saved before" in world.listener.text()) is not cached
