@@ -3,9 +3,9 @@
     python scripts/docs.py             write them
     python scripts/docs.py --check     exit with 1 if one is not current
 
-docs/cli.md comes from the command line's own help, the figures in README.md from bench/results.json, docs/scoreboard.md
-from bench/scoreboard.json. In docs/lua.md, what stands between `<!-- keys: NAME -->` and
-`<!-- /keys -->` comes from the struct of that name in core/workflow.py and the docstrings of its fields.
+docs/cli.md comes from the command line's own help, the figures in README.md and bench/README.md from
+bench/results.json, docs/scoreboard.md from bench/scoreboard.json. In docs/lua.md, what stands between `<!-- keys: NAME
+-->` and `<!-- /keys -->` comes from the struct of that name in core/workflow.py and the docstrings of its fields.
 """
 
 from __future__ import annotations
@@ -120,8 +120,23 @@ _FIGURES: Final = re.compile(r"(<!-- figures -->\n).*?(<!-- /figures -->)", re.D
 
 
 def readme() -> str:
-    """README.md as it is, with its table of figures made anew."""
-    rows = json.loads((ROOT / "bench/results.json").read_text(encoding="utf-8"))
+    """README.md as it is, with its table of figures made anew: of one measurement with several rivals, the first."""
+    rows = _measured()
+    first = [row for row in rows if not any(row["name"].startswith(f"{other['name']}-") for other in rows)]
+    return _with_figures("README.md", first)
+
+
+def all_figures() -> str:
+    """bench/README.md as it is, with its table of all figures made anew."""
+    return _with_figures("bench/README.md", _measured())
+
+
+def _measured() -> list[dict[str, Any]]:
+    rows: list[dict[str, Any]] = json.loads((ROOT / "bench/results.json").read_text(encoding="utf-8"))
+    return rows
+
+
+def _with_figures(document: str, rows: list[dict[str, Any]]) -> str:
     lines = ["| what | sloth-ci | the rival | runs |", "|---|--:|--:|--:|"]
     lines += [
         f"| `{row['name']}`: {row['note']} "
@@ -129,9 +144,7 @@ def readme() -> str:
         for row in rows
     ]
     table = "\n".join(lines)
-    return _FIGURES.sub(
-        lambda found: f"{found[1]}{table}\n{found[2]}", (ROOT / "README.md").read_text(encoding="utf-8")
-    )
+    return _FIGURES.sub(lambda found: f"{found[1]}{table}\n{found[2]}", (ROOT / document).read_text(encoding="utf-8"))
 
 
 def scoreboard() -> str:
@@ -141,6 +154,7 @@ def scoreboard() -> str:
 
 DOCUMENTS: Final = {
     "README.md": readme,
+    "bench/README.md": all_figures,
     "docs/cli.md": cli_reference,
     "docs/lua.md": lua_reference,
     "docs/scoreboard.md": scoreboard,

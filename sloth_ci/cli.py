@@ -189,10 +189,10 @@ def drift(exit_code: bool, verbose: bool, **kwargs: Any) -> None:
     Example:
       sloth-ci drift --environment production --exit-code
     """
-    from sloth_ci.engine.drift import drift as engine_drift
+    from sloth_ci.engine.drift import drift_of_all as engine_drift
 
     with _run(_options(kwargs, declare_only=True)) as (run, _):
-        plans = [engine_drift(run.session, w) for w in run.choose(kwargs["environment"], kwargs["name"])]
+        plans = engine_drift(run.session, run.choose(kwargs["environment"], kwargs["name"]))
     show_plans(plans, kwargs["form"], kwargs["output"], verbose=verbose)
     if exit_code and any(plan.changes or plan.drift for plan in plans):
         sys.exit(CHANGES)

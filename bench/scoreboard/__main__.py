@@ -15,6 +15,7 @@ from typing import Any, Final, NamedTuple
 
 from measure import SLOTH
 from rivals import built, tool, version
+
 from scoreboard import ROOT, table
 from scoreboard.judge import Truth, Verdict
 from scoreboard.ours import Ours

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+from contextlib import closing
 from pathlib import Path
 from typing import Any, Final, Protocol
 
@@ -89,14 +90,16 @@ class Engine:
         from sloth_ci.engine.preview import preview
         from sloth_ci.report.document import plan_document
 
-        document: dict[str, Any] = msgspec.to_builtins(plan_document(preview(self._session(), self._workflow)))
+        with closing(self._session()) as session:
+            document: dict[str, Any] = msgspec.to_builtins(plan_document(preview(session, self._workflow)))
         return document
 
     def sync(self) -> bool:
         from sloth_ci.engine.sync import sync
 
         try:
-            outcome = sync(self._session(), self._workflow)
+            with closing(self._session()) as session:
+                outcome = sync(session, self._workflow)
         except ConflictError:
             return False
         if outcome.status not in {"succeeded", "nothing"}:

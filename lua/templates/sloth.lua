@@ -5,7 +5,8 @@ gitops.workflow({
     name = "app",
     repo = ".",                                        -- this repository; or a URL. Its default branch, or branch = …
     target_path = "@TARGET_PATH@",                     -- plain YAML, a kustomization, or a Helm chart
-    destination = { directory = ".sloth/live/app" },   -- or { branch = "rendered/production" }
+    -- A cluster is { context = "production", namespace = "app" }, a branch { branch = "rendered/production" }.
+    destination = { directory = ".sloth/live/app" },
     auto_sync = false,                                 -- true: synced by `sloth-ci run` and `sloth-ci controller`
     diff_preview = true,
     rollback_on_failure = true,

@@ -22,5 +22,9 @@ class Carrying:
     """Whether a person or the runner wants the run to end: the destination then raises Interrupted at its next safe point."""
     health_timeout: float = 300.0
     """Seconds that waiting for health may take, in all."""
+    awaited: Callable[[Ref], bool] = lambda ref: True
+    """Whether an object's health matters to anybody. What has to be there for others to be made is waited for anyway."""
+    lenient: bool = False
+    """What does not become healthy is logged, and the work goes on."""
     force: bool = False
     """Take fields over from others: only to put back what was there."""

@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import hashlib
 import hmac
+import re
 
 from sloth_ci.core.objects import Body, canonical
 
 LAST_APPLIED = "kubectl.kubernetes.io/last-applied-configuration"
+OPEN_FIELDS = frozenset({"apiVersion", "kind", "metadata", "type", "immutable"})
+"""What may be shown of a Secret. Every other field holds values: `stringdata`, too, is only a slip of the pen."""
 
 
 class Fingerprinter:
@@ -25,8 +28,8 @@ class Fingerprinter:
         if not is_secret(body):
             return body
         masked = dict(body)
-        for field in ("data", "stringData"):
-            values = body.get(field)
+        for field in body.keys() - OPEN_FIELDS:
+            values = body[field]
             if isinstance(values, dict):
                 masked[field] = {key: self.of(value) for key, value in values.items()}
             elif values is not None:
@@ -39,6 +42,10 @@ class Fingerprinter:
         return masked
 
 
+_TOP = re.compile(r"[.\[]| → ")
+"""What ends the name of a top-level field in a path."""
+
+
 def is_secret(body: Body) -> bool:
     """Whether the object is a core/v1 Secret, well formed or not."""
     return body.get("kind") == "Secret" and body.get("apiVersion") == "v1"
@@ -46,7 +53,7 @@ def is_secret(body: Body) -> bool:
 
 def is_secret_path(path: str) -> bool:
     """Whether a field of a Secret, as `core.diff` writes its path, holds a value that must not be shown."""
-    return path.startswith(("data", "stringData")) or LAST_APPLIED in path
+    return _TOP.split(path, maxsplit=1)[0] not in OPEN_FIELDS or LAST_APPLIED in path
 
 
 _SECRET_WORDS = ("TOKEN", "SECRET", "PASSWORD", "PASSWD", "PRIVATE", "KEY", "CREDENTIAL", "JWT")

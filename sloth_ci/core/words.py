@@ -15,6 +15,11 @@ def clip(text: str, limit: int) -> str:
     return line if len(line) <= limit else line[: limit - 1] + "…"
 
 
+def first_line(message: str) -> str:
+    """What stands for the whole message where there is room for a line; what follows may be the output of a program."""
+    return message.partition("\n")[0]
+
+
 def add(message: str, words: str) -> str:
     """More words about a message: at the end of its first line, as what follows may be the output of a program."""
     first, newline, rest = message.partition("\n")

@@ -17,6 +17,7 @@ from sloth_ci.core.objects import Body, Ref, Write
 from sloth_ci.core.order import rank
 from sloth_ci.core.outcome import Health, ItemOutcome
 from sloth_ci.core.plan import ChangeType, Plan
+from sloth_ci.core.workflow import HealthCheck
 from sloth_ci.engine.checks import run_hooks, wait_healthy
 from sloth_ci.engine.place import Place
 from sloth_ci.engine.preview import Planned
@@ -153,6 +154,8 @@ def carrying(place: Place, message: str, done: Callable[[Ref], None] = lambda re
         done=done,
         stopped=place.session.stop.is_set,
         health_timeout=place.workflow.sync_policy.health_check.timeout,
+        lenient=place.workflow.sync_policy.health_check.failure_mode == "ignore",
+        awaited=lambda ref: _is_awaited(place.workflow.sync_policy.health_check, ref),
     )
 
 
@@ -176,15 +179,15 @@ def wait_for(place: Place, refs: Collection[Ref]) -> bool:
     Raises UnhealthyError, Interrupted.
     """
     check = place.workflow.sync_policy.health_check
-    refs = [ref for ref in refs if not any(_names(pattern, ref) for pattern in check.ignore)]
-    if not refs or not place.destination.running or not check.enabled:
+    refs = [ref for ref in refs if _is_awaited(check, ref)]
+    if not refs or not place.destination.running:
         return False
     place.session.observer.phase("wait for health", len(refs))
     return place.destination.wait(refs, carrying(place, "wait", lambda ref: place.session.observer.advance(str(ref))))
 
 
-def _names(pattern: str, ref: Ref) -> bool:
-    return pattern == ref.kind or fnmatchcase(str(ref), pattern)
+def _is_awaited(check: HealthCheck, ref: Ref) -> bool:
+    return check.enabled and not any(pattern == ref.kind or fnmatchcase(str(ref), pattern) for pattern in check.ignore)
 
 
 def _check_health(place: Place, refs: Collection[Ref], about: Mapping[str, str], carried: Carried) -> bool:

@@ -12,7 +12,7 @@ from sloth_ci.core.errors import SlothError
 from sloth_ci.core.finding import Finding
 from sloth_ci.core.words import plural
 from sloth_ci.core.workflow import WorkflowSpec
-from sloth_ci.engine.place import open_place
+from sloth_ci.engine.place import open_place, reach
 from sloth_ci.engine.session import Session
 
 GIT_NEEDED = (2, 38)
@@ -75,12 +75,14 @@ def workflow_findings(session: Session, workflow: WorkflowSpec) -> Iterator[Find
         yield Finding(
             f"{name}: target_path", True, f"'{workflow.target_path or '.'}' holds {len(tree.entries())} files"
         )
-        place = open_place(session, workflow)
+        destination = reach(session, workflow)
+        # Before the state is read: an account that may not do that is told all that it lacks.
+        for finding in destination.findings():
+            yield finding._replace(name=f"{name}: {finding.name}")
+        place = open_place(session, workflow, destination)
         ledger = place.ledger.load()
         objects = place.destination.observe((), ledger.inventory, workflow.conflicts).objects
         yield Finding(f"{name}: destination", True, f"{place.destination.label} holds {plural(len(objects), 'object')}")
-        for finding in place.destination.findings():
-            yield finding._replace(name=f"{name}: {finding.name}")
         holder = place.lock.holder()
         yield Finding(
             f"{name}: lock",

@@ -97,14 +97,21 @@ class _GitHome:
         return StateRef(self._repository, f"{self._destination}/{name}")
 
 
-def open_place(session: Session, workflow: WorkflowSpec) -> Place:
-    """Open a workflow's destination and its state.
+def reach(session: Session, workflow: WorkflowSpec) -> Destination:
+    """Open a workflow's destination until the end of the session. Its state is not looked at."""
+    spec = workflow.destination or default_destination(workflow)
+    destination = open_destination(spec, _Surroundings(session, workflow))
+    session.at_close(destination.close)
+    return destination
+
+
+def open_place(session: Session, workflow: WorkflowSpec, destination: Destination | None = None) -> Place:
+    """Open a workflow's destination, where that was not done yet, and its state.
 
     That lies where the destination keeps such things, else in the repository that the destination belongs to.
     """
     spec = workflow.destination or default_destination(workflow)
-    destination = open_destination(spec, _Surroundings(session, workflow))
-    session.at_close(destination.close)
+    destination = destination or reach(session, workflow)
     home: StateHome
     if destination.home is not None:
         home = destination.home

@@ -15,10 +15,11 @@ from sloth_ci.core.objects import Manifest, Ref
 from sloth_ci.core.observed import Observed
 from sloth_ci.core.plan import Change, Hook, Plan
 from sloth_ci.core.planner import Desired, Live, make_plan
+from sloth_ci.core.words import first_line
 from sloth_ci.core.workflow import WorkflowSpec
 from sloth_ci.engine.place import Place, open_place
 from sloth_ci.engine.session import Session
-from sloth_ci.render import Rendered, load_bodies, render
+from sloth_ci.render import HOOKS_ARE_OBJECTS, Rendered, load_bodies, render
 
 
 def rendered(session: Session, workflow: WorkflowSpec, revision: str, *, missing_ok: bool = False) -> Rendered:
@@ -71,7 +72,7 @@ def preview(session: Session, workflow: WorkflowSpec, *, head: str | None = None
         and not repository.is_ancestor(repository.resolve("HEAD"), revision)
     ):
         branch = session.branch_of(workflow)
-        session.observer.log("info", f"HEAD has commits that are not on {branch} yet; --head HEAD previews them")
+        session.tell_once(f"HEAD has commits that are not on {branch} yet; --head HEAD previews them")
     return plan_for(place, place.ledger.load(), revision).plan
 
 
@@ -93,7 +94,9 @@ def plan_for(
         parts = split(destination.settle(desired.manifests))
         hooks = parts.hooks
         desired = desired._replace(
-            manifests=parts.members, hooks=[Hook(phase, hook.ref, hook.source) for phase, hook in hooks]
+            manifests=parts.members,
+            hooks=[Hook(phase, hook.ref, hook.source) for phase, hook in hooks],
+            warnings=[warning for warning in desired.warnings if not warning.startswith(HOOKS_ARE_OBJECTS)],
         )
     live = live_state(place, ledger, desired.manifests, creations_tried=creations_tried)
     load_changed(desired.manifests, live.observed.objects)
@@ -103,7 +106,7 @@ def plan_for(
         plan = structs.replace(plan, intent=intent, drift=genuine(plan.drift, intent))
     held = ledger.holds(plan.digest.partition(".")[0])
     if held is not None and plan.changes:
-        told = f"{held.revision[:10]} wanted just this and was rolled back, so it is held: {held.reason}"
+        told = f"{held.revision[:10]} wanted just this and was rolled back, so it is held: {first_line(held.reason)}"
         plan = structs.replace(plan, warnings=(*plan.warnings, told))
     there = live.observed.objects.keys() | live.observed.unseen
     return Planned(plan, {manifest.ref: manifest for manifest in desired.manifests}, there, hooks)

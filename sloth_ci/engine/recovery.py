@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Literal, NamedTuple
+from typing import Final, Literal, NamedTuple
 
 from msgspec.structs import replace
 
-from sloth_ci.core.errors import UnhealthyError
+from sloth_ci.core.errors import ConflictError, UnhealthyError
 from sloth_ci.core.ledger import Backup, Journal, Ledger, PendingRevert, Record
 from sloth_ci.core.objects import Ref
 from sloth_ci.core.outcome import ItemOutcome
@@ -20,6 +20,9 @@ from sloth_ci.engine.place import Place
 from sloth_ci.engine.preview import Planned, plan_for
 from sloth_ci.engine.restore import restore
 from sloth_ci.engine.session import Session
+
+_OF_OTHERS: Final = frozenset({"foreign_owner"})
+_OF_A_SERVER: Final = _OF_OTHERS | {"field_ownership", "immutable_field", "permission", "validation"}
 
 
 class Mended(NamedTuple):
@@ -114,8 +117,23 @@ def backup_since(place: Place, ledger: Ledger, backup_id: str) -> Backup:
     return replace(backup, items=tuple(items[ref] for ref in sorted(items)))
 
 
+def refuse_conflicts(place: Place, plan: Plan) -> None:
+    """A rollback goes where the destination has been before, but not over what belongs to somebody else.
+
+    Where the destination has a server that refuses things, what it would refuse stops the rollback before its first
+    change, too. Raises ConflictError.
+    """
+    refusing = _OF_A_SERVER if place.destination.running else _OF_OTHERS
+    found = [conflict for conflict in plan.conflicts if conflict.type in refusing and "/" in conflict.resource]
+    if found:
+        told = "\n".join(f"  {one.type} {one.resource}: {one.description}" for one in found)
+        ways = "; or ".join(dict.fromkeys(way for one in found for way in one.suggestions))
+        raise ConflictError(f"{plan.name} cannot be rolled back to {plan.revision[:10]}:\n{told}", ways)
+
+
 def _finish_rollback(place: Place, ledger: Ledger, journal: Journal) -> Ledger:
     planned = plan_for(place, ledger, journal.revision, prune_limit=1.0)
+    refuse_conflicts(place, planned.plan)
     carried = Carried(id=journal.id, ledger=ledger)
     before = place.ledger.backup(journal.backup)
     return roll_to(place, planned, carried, journal.started, journal.reason, before=before)

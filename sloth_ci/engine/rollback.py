@@ -19,7 +19,6 @@ from sloth_ci.core.errors import (
 )
 from sloth_ci.core.ledger import Backup, Held, Journal, Ledger, PendingRevert, Record
 from sloth_ci.core.outcome import Health, ItemOutcome, RollbackOutcome
-from sloth_ci.core.plan import Plan
 from sloth_ci.core.words import plural
 from sloth_ci.core.workflow import WorkflowSpec
 from sloth_ci.engine import durable
@@ -27,7 +26,7 @@ from sloth_ci.engine.carry import Carried, backup_of, new_id
 from sloth_ci.engine.gitback import GitBack
 from sloth_ci.engine.place import Place, locked, open_place
 from sloth_ci.engine.preview import plan_for
-from sloth_ci.engine.recovery import backup_since, make_revert, mend, put_back, roll_to
+from sloth_ci.engine.recovery import backup_since, make_revert, mend, put_back, refuse_conflicts, roll_to
 from sloth_ci.engine.session import Session
 
 PREVIOUS = "previous"
@@ -162,7 +161,7 @@ def _rehearse(place: Place, to: str) -> RollbackOutcome:
     if target.revision is None:
         raise UsageError("a backup cannot be rehearsed", "rehearse the commit that it was taken at")
     plan = plan_for(place, ledger, target.revision, prune_limit=1.0).plan
-    _refuse(plan)
+    refuse_conflicts(place, plan)
     return replace(
         _outcome(place, target),
         status="succeeded",
@@ -194,7 +193,7 @@ def _go(
         )
         items, ledger = _from_backup(place, ledger, saved, reason, started)
         return items, "unknown", ledger
-    _refuse(planned.plan)
+    refuse_conflicts(place, planned.plan)
     ledger = _intend(place.session, place.workflow, ledger, target.revision, reason, planned.plan.digest)
     carried = Carried(id=new_id("rollback"), ledger=ledger)
     ledger = roll_to(place, planned, carried, started, reason, before=unfinished)
@@ -207,14 +206,6 @@ def _saved(ledger: Ledger, target: Target) -> Target | None:
     next((record for record in after if record.revision == target.revision and record.status == "succeeded"), None)
     taken = next((record.backup for record in after if record.backup in ledger.backups), None)
     return None if taken is None else Target(f"{target.shown}, from the backup {taken}", None, backup=taken)
-
-
-def _refuse(plan: Plan) -> None:
-    """A rollback goes where the destination has been before, but not over what belongs to somebody else."""
-    foreign = [conflict for conflict in plan.conflicts if conflict.type == "foreign_owner"]
-    if foreign:
-        told = "; ".join(f"{conflict.resource}: {conflict.description}" for conflict in foreign)
-        raise ConflictError(f"cannot roll back: {told}", foreign[0].suggestions[0])
 
 
 def _intend(

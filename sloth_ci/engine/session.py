@@ -75,6 +75,7 @@ class Session:
     inactive: dict[str, str] = field(default_factory=dict)
     """Workflows that the branch of this run does not deploy, by id, with the reason."""
     auto_sync_started: bool = False
+    _told: set[str] = field(default_factory=set)
     _opened: dict[RepositorySpec, Repository] = field(default_factory=dict)
     _opening: Lock = field(default_factory=Lock)
     _closers: list[Callable[[], None]] = field(default_factory=list)
@@ -85,6 +86,12 @@ class Session:
         if known != spec:
             raise UsageError(f"repository {spec.url} is registered twice with different settings", "register it once")
         return spec.id
+
+    def tell_once(self, words: str) -> None:
+        """What concerns the run rather than one of its workflows."""
+        if words not in self._told:
+            self._told.add(words)
+            self.observer.log("info", words)
 
     def add_workflow(self, spec: WorkflowSpec, *, inactive: str | None = None) -> str:
         """Returns its id. Raises UsageError for a second one of the same repository, path, environment and name."""

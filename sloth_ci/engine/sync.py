@@ -228,6 +228,8 @@ def _fail(
 ) -> SyncOutcome:
     plan = planned.plan
     place.session.observer.log("error", error.message)
+    if error.hint:
+        place.session.observer.log("info", error.hint)
     git: GitBack | None = None
     back = False
     message = error.message

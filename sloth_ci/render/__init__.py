@@ -12,10 +12,11 @@ from __future__ import annotations
 
 from sloth_ci.render.desired import render
 from sloth_ci.render.detect import candidates
-from sloth_ci.render.result import Problem, Rendered, RenderFailed, load_bodies
+from sloth_ci.render.result import HOOKS_ARE_OBJECTS, Problem, Rendered, RenderFailed, load_bodies
 from sloth_ci.render.source import DirectoryTree, SourceEntry, SourceTree
 
 __all__ = [
+    "HOOKS_ARE_OBJECTS",
     "DirectoryTree",
     "Problem",
     "RenderFailed",

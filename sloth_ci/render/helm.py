@@ -20,7 +20,7 @@ from sloth_ci.render.external import Output, fingerprint, render_with
 from sloth_ci.render.index import index_documents
 from sloth_ci.render.listing import Listing, Outside
 from sloth_ci.render.origin import Origins
-from sloth_ci.render.result import Problem, Rendered, RenderFailed, RenderKind, printable
+from sloth_ci.render.result import HOOKS_ARE_OBJECTS, Problem, Rendered, RenderFailed, RenderKind, printable
 from sloth_ci.render.source import SourceTree
 from sloth_ci.render.tools import Finished, Stopped, find, run, workspace
 from sloth_ci.render.words import cleaned, secrets_in
@@ -126,7 +126,7 @@ class _Release:
             if "helm.sh/hook" in (body["metadata"].get("annotations") or {})
         ]
         if hooks:
-            found.append(f"Helm hooks are applied like all other objects, in no order of their own: {_listed(hooks)}")
+            found.append(f"{HOOKS_ARE_OBJECTS}: {_listed(hooks)}")
         return found
 
     @property

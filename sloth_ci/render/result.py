@@ -12,6 +12,9 @@ from sloth_ci.core.objects import Body, Manifest
 
 RenderKind = Literal["plain", "kustomize", "helm"]
 
+HOOKS_ARE_OBJECTS = "Helm hooks are applied like all other objects, in no order of their own"
+"""Begins a warning, which is for destinations that run nothing."""
+
 
 class Problem(NamedTuple):
     """One reason why a file cannot be used. The reason never quotes the file: it may hold a secret."""

@@ -2,40 +2,21 @@
 
 from __future__ import annotations
 
-import json
-import os
-import signal
-import subprocess
-import sys
+from collections.abc import Iterator
 from typing import Any
 
-import msgspec
 import pytest
 
 from sloth_ci.core.workflow import WorkflowSpec
-from support import killed
 from support.bodies import deployment
+from support.killed import Victims
 from support.world import World, configmap, failing_check
 
 
-def run(world: World, workflow: WorkflowSpec, action: str, step: int) -> subprocess.CompletedProcess[str]:
-    settings = {
-        "root": str(world.root),
-        "cache": str(world.folder / "cache"),
-        "table": msgspec.to_builtins(workflow, enc_hook=float),
-        "action": action,
-        "step": step,
-    }
-    file = world.folder / "settings.json"
-    file.write_text(json.dumps(settings))
-    path = os.pathsep.join(sys.path)
-    return subprocess.run(
-        [sys.executable, killed.__file__, str(file)],
-        env={**os.environ, "PYTHONPATH": path},
-        capture_output=True,
-        text=True,
-        check=False,
-    )
+@pytest.fixture(scope="module")
+def victims() -> Iterator[Victims]:
+    with Victims() as victims:
+        yield victims
 
 
 def prepare(world: World, policy: dict[str, Any]) -> WorkflowSpec:
@@ -54,23 +35,16 @@ def second(world: World, image: str) -> str:
     )
 
 
-def steps(world: World, workflow: WorkflowSpec, action: str) -> int:
-    done = run(world, workflow, action, 0)
-    assert done.returncode == 0, done.stderr
-    return int(done.stdout)
-
-
 def wanted_of(world: World, workflow: WorkflowSpec) -> None:
     assert world.preview(workflow).changes == ()
     assert not any(".sloth-partial" in name for name in world.live())
 
 
 @pytest.mark.parametrize("step", range(1, 12))
-def test_a_sync_killed_at_any_step_is_finished_by_the_next(world: World, step: int) -> None:
+def test_a_sync_killed_at_any_step_is_finished_by_the_next(world: World, victims: Victims, step: int) -> None:
     workflow = prepare(world, {})
     second(world, "web:2")
-    done = run(world, workflow, "sync", step)
-    assert done.returncode == -signal.SIGKILL, done.stderr
+    assert victims.run(world, workflow, "sync", step).killed
     outcome = world.sync(workflow)
     assert outcome.status in {"succeeded", "nothing"}
     if outcome.status == "succeeded":
@@ -84,12 +58,13 @@ def test_a_sync_killed_at_any_step_is_finished_by_the_next(world: World, step: i
 
 
 @pytest.mark.parametrize("step", range(1, 11))
-def test_a_failing_sync_killed_at_any_step_ends_restored_and_reverted(world: World, step: int) -> None:
+def test_a_failing_sync_killed_at_any_step_ends_restored_and_reverted(
+    world: World, victims: Victims, step: int
+) -> None:
     workflow = prepare(world, failing_check(world))
     before = world.live()
     bad = second(world, "broken")
-    done = run(world, workflow, "sync", step)
-    assert done.returncode == -signal.SIGKILL, done.stderr or done.stdout
+    assert victims.run(world, workflow, "sync", step).killed
     outcome = world.sync(workflow)
     assert outcome.recovered or outcome.rolled_back
     assert world.live() == before
@@ -101,36 +76,35 @@ def test_a_failing_sync_killed_at_any_step_ends_restored_and_reverted(world: Wor
 
 
 @pytest.mark.parametrize("step", range(1, 13))
-def test_a_rollback_killed_at_any_step_is_finished_by_the_next(world: World, step: int) -> None:
+def test_a_rollback_killed_at_any_step_is_finished_by_the_next(world: World, victims: Victims, step: int) -> None:
     workflow = prepare(world, {})
     before = world.live()
     second(world, "web:2")
     world.sync(workflow)
-    done = run(world, workflow, "rollback", step)
-    assert done.returncode == -signal.SIGKILL, done.stderr or done.stdout
+    assert victims.run(world, workflow, "rollback", step).killed
     world.rollback(workflow)
     assert world.live() == before
     assert sum("Revert" in subject for subject in world.log()) == 1
     wanted_of(world, workflow)
 
 
-def test_the_ranges_above_cover_every_step(world: World) -> None:
+def test_the_ranges_above_cover_every_step(world: World, victims: Victims) -> None:
     workflow = prepare(world, {})
     second(world, "web:2")
-    assert steps(world, workflow, "sync") == 11
-    assert steps(world, workflow, "rollback") == 12
+    assert victims.run(world, workflow, "sync", 0).passed == 11
+    assert victims.run(world, workflow, "rollback", 0).passed == 12
     failing = world.workflow(sync_policy=failing_check(world))
     world.pull()
     second(world, "broken")
-    assert steps(world, failing, "sync") == 10
+    assert victims.run(world, failing, "sync", 0).passed == 10
 
 
-def test_a_rollback_killed_half_way_is_finished_by_a_sync_too(world: World) -> None:
+def test_a_rollback_killed_half_way_is_finished_by_a_sync_too(world: World, victims: Victims) -> None:
     workflow = prepare(world, {})
     before = world.live()
     second(world, "web:2")
     world.sync(workflow)
-    assert run(world, workflow, "rollback", 4).returncode == -signal.SIGKILL
+    assert victims.run(world, workflow, "rollback", 4).killed
     outcome = world.sync(workflow)
     assert "the rollback is finished" in (outcome.recovered or "")
     assert world.live() == before

@@ -3,23 +3,23 @@
 from __future__ import annotations
 
 import json
+import random
 
 import pytest
 
 from sloth_ci.core.errors import ApprovalError
 from sloth_ci.engine.place import open_place
 from support.canary import WatchedWorld, secret
-from support.shop import config, push, web
+from support.shop import config, failing, push
 
 SIZE = 1024 * 1024 - 64
 """Bytes of data: all that a ConfigMap may hold, but for the key."""
 
 
 def filled(letter: str) -> dict[str, str]:
-    """As large as it gets, and different in every line, so that it does not compress to nothing."""
-    lines = (f"{letter} {number * 2654435761 % 2**32:08x}{number:06d}" for number in range(SIZE))
-    text = "\n".join(line for line, _ in zip(lines, range(SIZE // 17), strict=False))
-    return {"data": text[:SIZE]}
+    """As large as it gets, in long lines that differ and do not compress to nothing."""
+    lines = (random.Random(f"{letter} {number}").randbytes(511).hex() for number in range(SIZE // 1023 + 1))
+    return {"data": "\n".join(lines)[:SIZE]}
 
 
 def test_a_config_map_of_one_megabyte(watched: WatchedWorld) -> None:
@@ -37,7 +37,7 @@ def test_a_config_map_of_one_megabyte(watched: WatchedWorld) -> None:
     assert watched.get("configmap/big")["data"] == filled("b")
     assert watched.preview(workflow).changes == ()
 
-    push(watched, config("big", **filled("c")), web("broken:1"))
+    push(watched, config("big", **filled("c")), failing())
     outcome = watched.sync(workflow)
     assert (outcome.status, outcome.rolled_back) == ("failed", True), outcome.message
     assert watched.get("configmap/big")["data"] == filled("b")
@@ -72,7 +72,7 @@ def test_objects_that_are_deleted_between_plan_and_apply(watched: WatchedWorld, 
     push(watched, config("changed", n="1"), config("same", n="1"), config("pruned", n="1"), secret())
     assert watched.sync(workflow).status == "succeeded"
     before = watched.spec_of_all()
-    bodies = [config("changed", n="2"), secret(version=2), *([web("broken:1")] if fails else [])]
+    bodies = [config("changed", n="2"), secret(version=2), *([failing()] if fails else [])]
     push(watched, *bodies, delete=("pruned",))
     plan = watched.preview(workflow)
 

@@ -21,7 +21,7 @@ from support.canary import WatchedWorld, secret
 from support.cluster import ControlPlane
 from support.gitrepo import GitRepo
 from support.proxy import FaultProxy, share
-from support.shop import config, push, slow, web
+from support.shop import config, failing, push, slow, web
 from support.waiting import until
 
 CALM = {"retry": {"delay": 0, "limit": 20}}
@@ -80,7 +80,7 @@ def test_a_tenth_of_all_requests_fail(watched: WatchedWorld, seed: int) -> None:
         settled(watched, workflow, *(everything - {"ConfigMap/c1", "ConfigMap/c2"}))
         good = watched.spec_of_all()
 
-        push(watched, web("broken:3"), config("c0", n="bad"), config("new"), delete=("c3",))
+        push(watched, web("web:3"), failing(), config("c0", n="bad"), config("new"), delete=("c3",))
         outcome = watched.sync(workflow)
         assert (outcome.status, outcome.rolled_back) == ("failed", True), outcome.message
         assert watched.spec_of_all() == good
@@ -125,9 +125,7 @@ def make_ready(world: WatchedWorld) -> None:
 
 
 @pytest.fixture
-def alone(
-    tmp_path: Path, git_repo: Callable[..., GitRepo], own_control_plane: ControlPlane
-) -> Iterator[WatchedWorld]:
+def alone(tmp_path: Path, git_repo: Callable[..., GitRepo], own_control_plane: ControlPlane) -> Iterator[WatchedWorld]:
     """A world on a control plane of its own, which may be stopped."""
     namespace = own_control_plane.namespace(f"test-{uuid.uuid4().hex[:8]}")
     world = WatchedWorld(tmp_path, git_repo, own_control_plane, namespace)
@@ -251,7 +249,7 @@ def test_one_api_group_does_not_answer(alone: WatchedWorld) -> None:
     assert alone.objects("widgets") == set()
 
 
-def test_a_rollback_into_an_api_group_that_does_not_answer_is_finished_when_it_does(alone: WatchedWorld) -> None:
+def test_a_rollback_into_an_api_group_that_does_not_answer_is_refused_before_it_begins(alone: WatchedWorld) -> None:
     alone.plane.kubectl("apply", "-f", "-", stdin=json.dumps(WIDGETS))
     alone.plane.kubectl("wait", "--for=condition=established", "crd/widgets.faults.example.com", "--timeout=30s")
     workflow = alone.to_cluster()
@@ -262,14 +260,12 @@ def test_a_rollback_into_an_api_group_that_does_not_answer_is_finished_when_it_d
     assert alone.objects("widgets") == set()
 
     with served_by_nobody(alone.plane, "faults.example.com"):
-        outcome = alone.rollback(workflow)
-        assert outcome.status == "failed"
-        assert "the API group faults.example.com/v1 does not answer" in outcome.message
-        assert alone.get("configmap/a")["data"] == {"n": "1"}
-    finished = alone.sync(workflow)
-    assert finished.status == "nothing", finished.message
-    assert "the rollback is finished" in (finished.recovered or "")
+        with pytest.raises(ConflictError, match=r"the API faults\.example\.com/v1 cannot be asked"):
+            alone.rollback(workflow)
+        assert alone.get("configmap/a")["data"] == {"n": "2"}
+    assert alone.rollback(workflow).status == "succeeded"
     assert alone.objects("widgets,configmaps,secrets") == {"Widget/one", "ConfigMap/a", "Secret/keys"}
+    assert alone.get("configmap/a")["data"] == {"n": "1"}
     assert alone.log()[0].startswith("Revert ")
 
 
@@ -280,7 +276,7 @@ def test_an_api_group_that_stops_answering_keeps_nothing_else_from_being_put_bac
     push(alone, widget("one"), config("a", n="1"), secret())
     assert alone.sync(workflow).status == "succeeded"
     before = alone.spec_of_all()
-    push(alone, widget("two"), config("a", n="2"), secret(version=2), web("broken:1"), delete=("one",))
+    push(alone, widget("two"), config("a", n="2"), secret(version=2), failing(), delete=("one",))
     with ExitStack() as broken:
 
         def checkpoint(name: str) -> None:
@@ -290,7 +286,7 @@ def test_an_api_group_that_stops_answering_keeps_nothing_else_from_being_put_bac
         outcome = alone.sync(workflow, session=alone.session(checkpoint=checkpoint))
         assert outcome.status == "failed"
         assert "it could not be put back" in outcome.message
-        assert "faults.example.com/v1 does not answer" in outcome.message
+        assert f"Widget/{alone.namespace}/one: " in outcome.message
         after = alone.spec_of_all()
         assert {name: after[name] for name in before} == before
     mended = alone.sync(workflow)

@@ -3,23 +3,23 @@
 from __future__ import annotations
 
 import json
-import os
-import signal
-import subprocess
-import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
-import msgspec
 import pytest
 
 from sloth_ci.core.workflow import WorkflowSpec
-from support import killed
-from support.bodies import body, deployment
+from support.bodies import body
 from support.cluster import ControlPlane
 from support.clusterworld import ClusterWorld
 from support.gitrepo import GitRepo
+from support.killed import Victims
+from support.shop import web
+
+SLICES = 4
+"""Parts in which the requests are gone through, so that several workers can: every fourth request each."""
+EVERY_SLICE = pytest.mark.parametrize("first", range(1, SLICES + 1))
 
 
 @pytest.fixture
@@ -29,34 +29,14 @@ def world(
     return ClusterWorld(tmp_path, git_repo, control_plane, namespace)
 
 
-def run(world: ClusterWorld, workflow: WorkflowSpec, action: str, step: int) -> subprocess.CompletedProcess[str]:
-    settings = {
-        "root": str(world.root),
-        "cache": str(world.folder / "cache"),
-        "table": msgspec.to_builtins(workflow, enc_hook=float),
-        "action": action,
-        "step": step,
-        "requests": True,
-    }
-    file = world.folder / "settings.json"
-    file.write_text(json.dumps(settings))
-    return subprocess.run(
-        [sys.executable, killed.__file__, str(file)],
-        env={**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)},
-        capture_output=True,
-        text=True,
-        check=False,
-    )
+@pytest.fixture(scope="module")
+def victims() -> Iterator[Victims]:
+    with Victims() as victims:
+        yield victims
 
 
 def objects(*names: str, **data: str) -> dict[str, Any]:
     return {f"k8s/{name}.yaml": body("ConfigMap", name, None, data=data) for name in names}
-
-
-def web(image: str) -> dict[str, Any]:
-    made = deployment(image=image, replicas=1)
-    del made["metadata"]["namespace"]
-    return made
 
 
 def job(image: str) -> dict[str, Any]:
@@ -71,8 +51,13 @@ def job(image: str) -> dict[str, Any]:
     )
 
 
-def prepare(world: ClusterWorld, **policy: Any) -> WorkflowSpec:
-    workflow = world.to_cluster(sync_policy=policy)
+def unwatched(world: ClusterWorld, **policy: Any) -> WorkflowSpec:
+    """A workflow that asks no object how it is: what is killed here is a request that changes something."""
+    return world.to_cluster(sync_policy={"health_check": {"ignore": ["*"]}, **policy})
+
+
+def prepare(world: ClusterWorld) -> WorkflowSpec:
+    workflow = unwatched(world)
     world.push("one", {"k8s/web.yaml": web("web:1"), "k8s/job.yaml": job("job:1"), **objects("a", "b", "c", key="1")})
     outcome = world.sync(workflow)
     assert outcome.status == "succeeded", outcome.message
@@ -86,13 +71,29 @@ def second(world: ClusterWorld, image: str = "web:2", attempt: int = 0) -> str:
     return world.push("two", changed, delete=("k8s/b.yaml", "k8s/c.yaml"))
 
 
-AFTER = {"Deployment/web", "Job/migrate", "ConfigMap/a", "ConfigMap/d"}
-BEFORE = {"Deployment/web", "Job/migrate", "ConfigMap/a", "ConfigMap/b", "ConfigMap/c"}
+def undo(world: ClusterWorld) -> None:
+    """Take the last commit back in Git."""
+    world.checkout.git("revert", "--no-edit", "HEAD")
+    world.checkout.git("push", "-q", "origin", "HEAD:main")
 
 
-def images(world: ClusterWorld) -> list[str]:
-    found = [world.get(what) for what in ("deployment/web", "job/migrate")]
-    return [item["spec"]["template"]["spec"]["containers"][0]["image"] for item in found]
+AFTER = {"Deployment/web": "web:2", "Job/migrate": "job:2", "ConfigMap/a": "2", "ConfigMap/d": None}
+BEFORE = {
+    "Deployment/web": "web:1",
+    "Job/migrate": "job:1",
+    "ConfigMap/a": "1",
+    "ConfigMap/b": "1",
+    "ConfigMap/c": "1",
+}
+
+
+def there(world: ClusterWorld) -> dict[str, str | None]:
+    """What is in the namespace, each with its image or its key."""
+    found = {}
+    for name, item in world.spec_of_all().items():
+        pods = item.get("spec", {}).get("template", {}).get("spec")
+        found[name] = pods["containers"][0]["image"] if pods else (item.get("data") or {}).get("key")
+    return found
 
 
 def no_leak(world: ClusterWorld, workflow: WorkflowSpec) -> None:
@@ -104,81 +105,70 @@ def no_leak(world: ClusterWorld, workflow: WorkflowSpec) -> None:
     assert len(members) == plan.unchanged
 
 
-def steps(world: ClusterWorld, workflow: WorkflowSpec, action: str) -> int:
-    done = run(world, workflow, action, 0)
-    assert done.returncode == 0, done.stderr
-    return int(done.stdout)
-
-
-@pytest.mark.timeout(600)
-def test_a_sync_killed_at_any_request_is_finished_by_the_next(world: ClusterWorld) -> None:
+@EVERY_SLICE
+def test_a_sync_killed_at_any_request_is_finished_by_the_next(
+    world: ClusterWorld, victims: Victims, first: int
+) -> None:
     workflow = prepare(world)
     second(world)
-    step = 0
-    while True:
-        step += 1
-        done = run(world, workflow, "sync", step)
-        if done.returncode == 0:
-            break
-        assert done.returncode == -signal.SIGKILL, f"step {step}: {done.stderr}"
+    step = first
+    while victims.run(world, workflow, "sync", step, requests=True).killed:
         outcome = world.sync(workflow)
         assert outcome.status in {"succeeded", "nothing"}, f"step {step}: {outcome.message}"
-        assert (world.objects(), images(world)) == (AFTER, ["web:2", "job:2"]), f"step {step}"
+        assert there(world) == AFTER, f"step {step}"
         no_leak(world, workflow)
-        world.checkout.git("revert", "--no-edit", "HEAD")
-        world.checkout.git("push", "-q", "origin", "HEAD:main")
+        undo(world)
         assert world.sync(workflow).status == "succeeded"
-        assert (world.objects(), images(world)) == (BEFORE, ["web:1", "job:1"]), f"step {step}"
-        world.checkout.git("revert", "--no-edit", "HEAD")
-        world.checkout.git("push", "-q", "origin", "HEAD:main")
+        assert there(world) == BEFORE, f"step {step}"
+        undo(world)
+        step += SLICES
     assert step > 20, "a sync that changes six objects takes more requests than that"
 
 
-@pytest.mark.timeout(600)
-def test_a_failing_sync_killed_at_any_request_ends_restored_and_reverted(world: ClusterWorld) -> None:
-    check = {"health_check": {"command": "exit 1", "timeout": "100ms", "interval": "50ms", "ignore": ["*"]}}
+@EVERY_SLICE
+def test_a_failing_sync_killed_at_any_request_ends_restored_and_reverted(
+    world: ClusterWorld, victims: Victims, first: int
+) -> None:
     good = prepare(world)
-    workflow = world.to_cluster(sync_policy=check)
+    workflow = unwatched(world, post_sync_hooks=["exit 1"])
     before = world.spec_of_all()
-    step = 0
+    step = first
     while True:
-        step += 1
         bad = second(world, "web:3", step)
-        done = run(world, workflow, "sync", step)
-        if done.returncode == 0:
+        if not victims.run(world, workflow, "sync", step, requests=True).killed:
             break
-        assert done.returncode == -signal.SIGKILL, f"step {step}: {done.stderr}"
         outcome = world.sync(workflow)
         # "nothing": it was killed when all was done but giving the lock back.
         assert outcome.recovered or outcome.rolled_back or outcome.status == "nothing", (
             f"step {step}: {outcome.message}"
         )
-        assert (world.objects(), images(world)) == (BEFORE, ["web:1", "job:1"]), f"step {step}"
+        assert there(world) == BEFORE, f"step {step}"
         subject = world.log()[0]
         assert subject.startswith("Revert "), f"step {step}"
         assert bad[:10] in subject, f"step {step}"
         world.pull()
         no_leak(world, good)
+        step += SLICES
     assert step > 30
-    assert world.objects() == BEFORE
-    assert {key for key in before if before[key] != world.spec_of_all()[key]} <= {"Job/migrate"}
+    after = world.spec_of_all()
+    assert {key for key in before | after if before.get(key) != after.get(key)} <= {"Job/migrate"}
 
 
-@pytest.mark.timeout(600)
-def test_a_rollback_killed_at_any_request_is_finished_by_the_next(world: ClusterWorld) -> None:
+@EVERY_SLICE
+def test_a_rollback_killed_at_any_request_is_finished_by_the_next(
+    world: ClusterWorld, victims: Victims, first: int
+) -> None:
     workflow = prepare(world)
-    step = 0
+    step = first
     while True:
-        step += 1
         second(world, attempt=step)
         assert world.sync(workflow).status == "succeeded", f"step {step}"
-        done = run(world, workflow, "rollback", step)
-        if done.returncode == 0:
+        if not victims.run(world, workflow, "rollback", step, requests=True).killed:
             break
-        assert done.returncode == -signal.SIGKILL, f"step {step}: {done.stderr}"
         outcome = world.rollback(workflow)
         assert outcome.status in {"succeeded", "nothing"}, f"step {step}: {outcome.message}"
-        assert (world.objects(), images(world)) == (BEFORE, ["web:1", "job:1"]), f"step {step}"
+        assert there(world) == BEFORE, f"step {step}"
         world.pull()
         no_leak(world, workflow)
+        step += SLICES
     assert step > 20

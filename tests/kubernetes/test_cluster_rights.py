@@ -12,7 +12,7 @@ from sloth_ci.core.errors import ConflictError, SlothError
 from support.access import token_of
 from support.canary import WatchedWorld, secret
 from support.project import ROOT
-from support.shop import config, push, web
+from support.shop import config, failing, push, web
 from support.waiting import until
 
 
@@ -66,7 +66,7 @@ def test_a_token_that_may_not_patch_one_kind(watched: WatchedWorld) -> None:
     assert (conflict.type, conflict.resource) == ("permission", f"Deployment/{watched.namespace}/web")
     assert conflict.description == f"'{who}' may not patch deployments.apps {where}"
     assert conflict.suggestions[0].startswith(f"grant the verb patch on deployments.apps {where}")
-    with pytest.raises(ConflictError, match="may not patch deployments.apps"):
+    with pytest.raises(ConflictError, match=r"may not patch deployments\.apps"):
         watched.sync(workflow)
     assert watched.objects() == set()
 
@@ -95,10 +95,14 @@ def test_a_right_that_is_taken_away_on_the_way(watched: WatchedWorld) -> None:
 
     outcome = watched.sync(workflow, approved=plan, session=watched.session(checkpoint=checkpoint))
     assert outcome.status == "failed"
-    assert f'User "system:serviceaccount:{watched.namespace}:little" cannot patch resource "services"' in outcome.message
+    assert (
+        f'User "system:serviceaccount:{watched.namespace}:little" cannot patch resource "services"' in outcome.message
+    )
     assert "it could not be put back" in outcome.message  # nobody can say whether the Service is there
     assert watched.spec_of_all() == before, "but the rest is"
-    watched.kubectl("create", "rolebinding", "back", f"--clusterrole={role}-more", f"--serviceaccount={watched.namespace}:little")
+    watched.kubectl(
+        "create", "rolebinding", "back", f"--clusterrole={role}-more", f"--serviceaccount={watched.namespace}:little"
+    )
     until(lambda: may_patch_services(watched), what="the right is back")
     mended = watched.sync(workflow)
     assert mended.status == "nothing"
@@ -123,10 +127,10 @@ def test_the_shipped_role_is_enough_for_the_whole_life(watched: WatchedWorld) ->
     plan = watched.preview(workflow)
     assert watched.sync(workflow, approved=plan).status == "succeeded"
     good = watched.spec_of_all()
-    push(watched, config("a", n="2"), web("broken:2"), secret(version=2), delete=("b",))
+    push(watched, config("a", n="2"), web("web:2"), failing(), secret(version=2), delete=("b",))
     outcome = watched.sync(workflow)
     assert (outcome.status, outcome.rolled_back) == ("failed", True), outcome.message
-    assert "ImagePullBackOff" in outcome.message
+    assert "BackoffLimitExceeded" in outcome.message
     assert watched.spec_of_all() == good
     watched.pull()
     push(watched, config("a", n="3"), web("web:3"), delete=("b",))

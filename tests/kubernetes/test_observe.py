@@ -180,8 +180,12 @@ def test_what_a_changed_definition_will_allow_is_unverified(editors: Editors) ->
 
 def test_a_namespace_that_nobody_makes(editors: Editors) -> None:
     lost = plain_body("ConfigMap", "a", "nowhere-at-all", data={"a": "1"})
-    (conflict,) = foreseen(look(editors, lost), lost).conflicts
-    assert (conflict.type, conflict.description) == ("validation", "namespace 'nowhere-at-all' does not exist")
+    also = plain_body("ConfigMap", "b", "nowhere-at-all", data={"a": "1"})
+    seen = look(editors, lost, also)
+    (conflict,) = seen.observed.conflicts
+    assert (conflict.type, conflict.resource) == ("validation", "Namespace/nowhere-at-all")
+    assert conflict.description == "does not exist, and 2 objects would be in it"
+    assert foreseen(seen, lost).notes == ("unverified until its Namespace exists",)
 
 
 def test_a_kind_that_nobody_knows(editors: Editors) -> None:

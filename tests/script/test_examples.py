@@ -60,6 +60,18 @@ def test_kubernetes(example: Callable[..., Script], host: MemoryHost) -> None:
     assert [task.status for task in outcome.tasks.values()] == ["succeeded", "skipped"]
 
 
+def test_cluster(example: Callable[..., Script], host: MemoryHost) -> None:
+    host.drift = [
+        {"resource": "ConfigMap/shop/web", "path": "data.a", "manager": "kubectl-edit", "outcome": "overwritten"},
+        {"resource": "Deployment/shop/web", "path": "spec.replicas", "manager": "autoscaler", "outcome": "left"},
+    ]
+    outcome = example("cluster").run_task("production")
+    assert outcome.tasks["production"].message == "changed by hand: ConfigMap/shop/web data.a (kubectl-edit)"
+    assert host.synced == ["shop-staging"]
+    outcome = example("cluster", params={"overwrite": "yes"}).run_task("production")
+    assert outcome.success
+
+
 def test_blue_green(example: Callable[..., Script], host: MemoryHost) -> None:
     outcome = example("blue_green", params={"live": "green"}, values={"check": "exit 0"}).run_task("release")
     assert outcome.tasks["release"].message == "the traffic is on blue"

@@ -50,6 +50,7 @@ class MemoryHost:
         self.variables: dict[str, str] = {}
         self.repositories: dict[str, dict[str, Any]] = {}
         self.workflows: dict[str, dict[str, Any]] = {}
+        self.drift: list[dict[str, Any]] = []
         self.changes: list[dict[str, Any]] = [UPDATE]
         self.conflicts: list[dict[str, Any]] = []
         self.warnings: list[str] = []
@@ -112,6 +113,7 @@ class MemoryHost:
                 "warning_count": len(self.warnings),
             },
             "changes": self.changes,
+            "drift": self.drift,
             "conflicts": self.conflicts,
             "warnings": self.warnings,
         }

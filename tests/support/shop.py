@@ -26,6 +26,12 @@ def slow(image: str) -> dict[str, Any]:
     return web(image, **{"sloth-test/ready-after": "300s"})
 
 
+def failing(name: str = "check") -> dict[str, Any]:
+    """A Job that fails, for good and at once: no sync waits for it to get better, as it would for a Deployment."""
+    pods = {"restartPolicy": "Never", "containers": [{"name": "c", "image": "check:fail"}]}
+    return body("Job", name, None, api="batch/v1", spec={"backoffLimit": 0, "template": {"spec": pods}})
+
+
 def push(world: World, *bodies: dict[str, Any], delete: tuple[str, ...] = ()) -> str:
     """Commit objects and deletions by name, and push them. Returns the sha."""
     files = {f"k8s/{one['metadata']['name']}.yaml": one for one in bodies}

@@ -7,6 +7,7 @@ from typing import NamedTuple
 
 from sloth_ci.core.finding import Finding
 from sloth_ci.destinations.kubernetes.cluster import Cluster
+from sloth_ci.destinations.kubernetes.faults import ApiFault
 
 RIGHTS = "bind the roles of deploy/rbac.yaml to this account"
 
@@ -42,6 +43,7 @@ def findings(cluster: Cluster, state_namespace: str) -> Iterator[Finding]:
     broken = cluster.discovery.broken
     for group, reason in broken.items():
         yield Finding(f"API group {group}", False, reason, f"kubectl get apiservices | grep {group}", needed=False)
+    yield from _namespaces(cluster, state_namespace)
     missing = [right for right in _NEEDED if not _allowed(cluster, right, state_namespace)]
     for right in missing:
         namespace = state_namespace if right.in_state else cluster.namespace
@@ -51,6 +53,19 @@ def findings(cluster: Cluster, state_namespace: str) -> Iterator[Finding]:
         yield Finding(
             "rights", True, f"may list, apply and delete in {cluster.namespace}, and keep state in {state_namespace}"
         )
+
+
+def _namespaces(cluster: Cluster, state_namespace: str) -> Iterator[Finding]:
+    for name in dict.fromkeys((cluster.namespace, state_namespace)):
+        try:
+            cluster.client.call("GET", f"/api/v1/namespaces/{name}")
+        except ApiFault as fault:
+            if fault.code != 404:  # not to be looked at by everybody: the rights say the rest
+                continue
+            way_out = f"kubectl create namespace {name}, or declare it in the manifests"
+            if name == state_namespace:
+                way_out = "the first sync makes it, as its state is kept there"
+            yield Finding("namespace", False, f"{name} does not exist", way_out, needed=False)
 
 
 def _allowed(cluster: Cluster, right: _Right, state_namespace: str) -> bool:

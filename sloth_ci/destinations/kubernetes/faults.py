@@ -15,6 +15,7 @@ from typing import Any, Final, NamedTuple
 import msgspec
 
 from sloth_ci.core.errors import ApplyError, UnreachableError
+from sloth_ci.core.secrets import OPEN_FIELDS
 
 _LONGEST: Final = 2000
 _SHORTEST_SECRET: Final = 4
@@ -127,9 +128,8 @@ def private_values(body: object) -> Iterator[str]:
     """Every value of a Secret, as it was sent and decoded."""
     if not isinstance(body, Mapping) or body.get("kind") != "Secret":
         return
-    for field in ("data", "stringData"):
-        values = body.get(field)
-        for value in _leaves(values):
+    for field in body.keys() - OPEN_FIELDS:
+        for value in _leaves(body[field]):
             yield from _quoted(value)
             if field == "data":
                 for plain in _decoded(value):

@@ -58,7 +58,7 @@ def observe(
     look = _Look(cluster, applyset_id, {manifest.ref: manifest for manifest in desired}, policy)
     look.place(inventory)
     look.read(members=bool(inventory))
-    look.look_for_home(state_namespace)
+    look.look_for_namespaces(state_namespace)
     look.try_out(creations=not creations_tried)
     look.look_at_candidates()
     return look.result()
@@ -83,7 +83,7 @@ class _Look:
         self._dependents: Mapping[Ref, tuple[str, ...]] = {}
         self._denied: set[Ref] = set()
         self._coming: set[str] = set()
-        """Namespaces that are not declared and that a sync makes."""
+        """Namespaces that are not declared and not there: nothing can be tried in them."""
         self._warnings: list[str] = []
         self._uids: dict[Ref, str] = {}
         """Of desired objects that are the same as a candidate of another API group may be."""
@@ -175,19 +175,47 @@ class _Look:
                 )
             )
 
-    def look_for_home(self, namespace: str) -> None:
-        """Whether the namespace of the state, where objects are to live as well, is yet to be made by the sync."""
-        ref = Ref("", "Namespace", "", namespace)
-        inside = {desired for desired in self._desired if namespace and desired.namespace == namespace}
-        if not inside or ref in self._desired or inside & (self._same | self._raw.keys() | self._denied):
-            return
+    def look_for_namespaces(self, home: str) -> None:
+        """Namespaces that are not declared and not there. `home`, that of the state, is made by the sync; others by nobody."""
+        inside: dict[str, list[Ref]] = {}
+        for ref in self._desired:
+            inside.setdefault(ref.namespace, []).append(ref)
+        seen = self._same | self._raw.keys() | self._denied
+        asked = [
+            name
+            for name, refs in inside.items()
+            if name and Ref("", "Namespace", "", name) not in self._desired and seen.isdisjoint(refs)
+        ]
+        for name in (
+            name for name, gone in zip(asked, self._cluster.client.map(self._is_gone, asked), strict=True) if gone
+        ):
+            self._coming.add(name)
+            ref = Ref("", "Namespace", "", name)
+            if name == home:
+                self._warnings.append(f"{ref} does not exist; a sync makes it, as its state is kept there")
+                continue
+            self._conflicts.append(
+                Conflict(
+                    "validation",
+                    str(ref),
+                    f"does not exist, and {plural(len(inside[name]), 'object')} would be in it",
+                    (
+                        f"declare Namespace {name} in the manifests",
+                        f"kubectl create namespace {name}",
+                        "correct metadata.namespace, or the namespace of the destination",
+                    ),
+                )
+            )
+
+    def _is_gone(self, namespace: str) -> bool:
         try:
             self._cluster.client.call("GET", f"/api/v1/namespaces/{namespace}")
         except ApiFault as fault:
-            if fault.code != 404:  # 403: whoever may not look at it is told by the dry-runs
-                return
-            self._coming.add(namespace)
-            self._warnings.append(f"{ref} does not exist; a sync makes it, as its state is kept there")
+            if fault.code == 404:
+                return True
+            if fault.code != 403:  # whoever may not look at it is told by the dry-runs
+                raise
+        return False
 
     # --- what an apply would do
 

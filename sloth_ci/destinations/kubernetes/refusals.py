@@ -173,7 +173,7 @@ def _not_found(fault: ApiFault, manifest: Manifest, namespaces: frozenset[str]) 
         return _refused(
             manifest,
             f"namespace '{namespace}' does not exist",
-            (f"declare Namespace {namespace} beside it", "or correct metadata.namespace"),
+            (f"declare Namespace {namespace} in the manifests", "correct metadata.namespace"),
         )
     return _refused(manifest, f"the API server does not find it: {_told(fault.message, manifest)}")
 

@@ -119,7 +119,7 @@ def _look(cluster: Cluster, item: BackupItem) -> Body | None:
     except UnknownKind:
         return None  # its CRD is gone, or not there yet
     except ApiFault as fault:
-        if fault.code != 403:
+        if fault.code != 403 and not fault.transient:
             raise
         return _UNSEEN
     except UnreachableError:

@@ -45,6 +45,8 @@ STATES: Final[Mapping[State, ItemState]] = {
 _AT_ONCE: Final = 1000
 """News that are taken in before the next look at the clock."""
 _TOLD_ABOUT: Final = 10
+_NAMED: Final = 3
+"""So many are named in the first line, which stands for the whole in tables."""
 """Objects that are told about with events and logs; the others with their reason."""
 _ASKERS: Final = 8
 _END_SECONDS: Final = 2.0
@@ -82,7 +84,7 @@ def wait(
             left = deadline - time.monotonic()
             _check(stopped)
             if left <= 0:
-                raise waiting.unhealthy(f" after {timeout:g} s", stopped)
+                raise waiting.unhealthy(f" after {round(timeout, 1 if timeout < 10 else None):g} s", stopped)
             waiting.look(min(LOOK, left))
         if waiting.bad():
             raise waiting.unhealthy("", stopped)
@@ -304,7 +306,10 @@ class _Waiting:
             lines = [f"{bad[0].ref} is not healthy{after}: {self._reason(bad[0])}"]
             lines += [f"  {line}" for line in details[0]]
         else:
-            lines = [f"{len(bad)} of {plural(len(self._objects), 'object')} are not healthy{after}:"]
+            named = [str(item.ref) for item in bad[:_NAMED]]
+            if len(bad) > _NAMED:
+                named.append(f"{len(bad) - _NAMED} more")
+            lines = [f"{len(bad)} of {plural(len(self._objects), 'object')} are not healthy{after}: {', '.join(named)}"]
             for item, more in zip(bad, details, strict=True):
                 lines += [f"  {item.ref}: {self._reason(item)}", *(f"    {line}" for line in more)]
         lines += [f"  ({note})" for note in self._reasons.notes]
@@ -343,4 +348,4 @@ def _hint(ref: Ref, *, timed_out: bool) -> str:
     namespace = f"-n {ref.namespace} " if ref.namespace else ""
     kind = f"{ref.kind}.{ref.group}" if ref.group else ref.kind
     more = f"`kubectl {namespace}describe {kind.lower()} {ref.name}` tells more"
-    return f"{more}; sync_policy.health_check.timeout gives it longer" if timed_out else more
+    return f"{more}; sync_policy.health_check.timeout gives it longer, and .ignore leaves it out" if timed_out else more

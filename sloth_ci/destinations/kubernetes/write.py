@@ -8,7 +8,7 @@ from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from typing import Final
 
 from sloth_ci.core.carrying import Carrying
-from sloth_ci.core.errors import ApplyError, SlothError, UnreachableError
+from sloth_ci.core.errors import ApplyError, SlothError, UnhealthyError, UnreachableError
 from sloth_ci.core.graph import Graph, Node
 from sloth_ci.core.health import Verdict, verdict
 from sloth_ci.core.immutable import STATEFUL
@@ -94,11 +94,18 @@ class _Writing:
         return None
 
     def settle(self, refs: Collection[Ref], stopped: Callable[[], bool]) -> None:
+        refs = [ref for ref in refs if self._carrying.awaited(ref)]
+
         def told(ref: Ref, verdict: Verdict) -> None:
             self._carrying.observer.item(str(ref), wait.STATES[verdict.state], verdict.reason)
 
         uids = {ref: self.uids[ref] for ref in refs if ref in self.uids}
-        wait.wait(self._cluster, refs, timeout=self._apply.budget.left(), stopped=stopped, told=told, uids=uids)
+        try:
+            wait.wait(self._cluster, refs, timeout=self._apply.budget.left(), stopped=stopped, told=told, uids=uids)
+        except UnhealthyError as error:
+            if not self._carrying.lenient:
+                raise
+            self._carrying.observer.log("warn", f"{error.message}; ignored, as failure_mode says")
 
     def blame(self, ref: Ref, error: SlothError) -> Blame:
         return blame(ref, self._writes[ref].source, error)
