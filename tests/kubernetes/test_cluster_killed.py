@@ -17,8 +17,8 @@ from support.gitrepo import GitRepo
 from support.killed import Victims
 from support.shop import web
 
-SLICES = 4
-"""Parts in which the requests are gone through, so that several workers can: every fourth request each."""
+SLICES = 6
+"""Parts in which the requests are gone through, so that several workers can: every sixth request each."""
 EVERY_SLICE = pytest.mark.parametrize("first", range(1, SLICES + 1))
 
 

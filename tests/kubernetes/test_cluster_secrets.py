@@ -74,7 +74,8 @@ def test_one_that_kubectl_has_applied_with_all_that_it_noted(watched: WatchedWor
     assert (outcome.status, outcome.rolled_back) == ("failed", True), outcome.message
     assert watched.spec_of_all() == before
     push(watched, web("web:2"))
-    assert watched.sync(workflow, release_hold=True).status == "succeeded"
+    outcome = watched.sync(workflow, release_hold=True)
+    assert outcome.status == "succeeded", outcome.message
 
 
 @pytest.mark.parametrize("rule", ["fail", "force", "yield"])

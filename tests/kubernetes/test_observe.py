@@ -182,9 +182,10 @@ def test_a_namespace_that_nobody_makes(editors: Editors) -> None:
     lost = plain_body("ConfigMap", "a", "nowhere-at-all", data={"a": "1"})
     also = plain_body("ConfigMap", "b", "nowhere-at-all", data={"a": "1"})
     seen = look(editors, lost, also)
-    (conflict,) = seen.observed.conflicts
-    assert (conflict.type, conflict.resource) == ("validation", "Namespace/nowhere-at-all")
-    assert conflict.description == "does not exist, and 2 objects would be in it"
+    told = [(found.type, found.resource, found.description) for found in seen.observed.conflicts]
+    missing = "Namespace/nowhere-at-all does not exist"
+    assert told == [("validation", f"ConfigMap/nowhere-at-all/{name}", missing) for name in ("a", "b")]
+    assert all(found.source for found in seen.observed.conflicts)
     assert foreseen(seen, lost).notes == ("unverified until its Namespace exists",)
 
 

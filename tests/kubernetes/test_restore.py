@@ -64,6 +64,10 @@ def restore(cluster: Cluster, backup: list[BackupItem]) -> list[Write]:
     return needed
 
 
+BY_CONTROLLER = "deployment.kubernetes.io/revision"
+"""Annotation that a controller adds whenever it gets round to it."""
+
+
 def essence(found: Body) -> Any:
     """An object without what changes with every write."""
     metadata = {
@@ -71,6 +75,8 @@ def essence(found: Body) -> Any:
         for key, value in found["metadata"].items()
         if key not in {"resourceVersion", "generation", "uid", "creationTimestamp", "managedFields"}
     }
+    annotations = metadata.get("annotations") or {}
+    metadata["annotations"] = {key: value for key, value in annotations.items() if key != BY_CONTROLLER}
     owners = sorted(
         (entry["manager"], entry["operation"], repr(sorted(entry["fieldsV1"].items())))
         for entry in found["metadata"]["managedFields"]

@@ -194,18 +194,15 @@ class _Look:
             if name == home:
                 self._warnings.append(f"{ref} does not exist; a sync makes it, as its state is kept there")
                 continue
-            self._conflicts.append(
-                Conflict(
-                    "validation",
-                    str(ref),
-                    f"does not exist, and {plural(len(inside[name]), 'object')} would be in it",
-                    (
-                        f"declare Namespace {name} in the manifests",
-                        f"kubectl create namespace {name}",
-                        "correct metadata.namespace, or the namespace of the destination",
-                    ),
-                )
+            ways = (
+                f"declare Namespace {name} in the manifests",
+                f"kubectl create namespace {name}",
+                "correct metadata.namespace, or the namespace of the destination",
             )
+            self._conflicts += [
+                Conflict("validation", str(lost), f"{ref} does not exist", ways, source=self._desired[lost].source)
+                for lost in inside[name]
+            ]
 
     def _is_gone(self, namespace: str) -> bool:
         try:
