@@ -73,7 +73,7 @@ def test_one_that_kubectl_has_applied_with_all_that_it_noted(watched: WatchedWor
     outcome = watched.sync(workflow)
     assert (outcome.status, outcome.rolled_back) == ("failed", True), outcome.message
     assert watched.spec_of_all() == before
-    push(watched, web("web:2"))
+    push(watched, web("web:2"), delete=("check",))
     outcome = watched.sync(workflow, release_hold=True)
     assert outcome.status == "succeeded", outcome.message
 
