@@ -12,13 +12,13 @@ from __future__ import annotations
 import json
 import os
 import sys
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-from typing import Final
+from typing import Final, NamedTuple
 
 import cluster_objects as objects
-from measure import SLOTH, Cost, Row, Side, compare_all, cost, environment, git, row
+from measure import SLOTH, Row, Side, compare_all, environment, git, peak, row, timed
 from rivals import built, tool, version
 
 sys.path += [str(Path(__file__).resolve().parent.parent / "tests")]
@@ -32,9 +32,9 @@ SIZES: Final = tuple(int(size) for size in os.environ.get("SLOTH_BENCH_SIZES", "
 ROUND_TRIP: Final = 0.02
 """Seconds to the far cluster: another region of the same continent."""
 FAR: Final = 1000
-"""The largest size at which everything is measured over that distance; beyond it only where nothing changed."""
+"""The largest size at which changes and applies are measured over that distance, too."""
 BUDGET: Final = 50.0
-"""Seconds for the runs of one rival in one row: five of 10 s. The slowest take more than that, once."""
+"""Seconds for the runs of one program in one row: five of 10 s. The slowest take more than that, once."""
 REQUESTS: Final = 20
 """Of ours, where nothing changed, beside one list for each kind in each namespace."""
 LARGE: Final = 5000
@@ -69,6 +69,13 @@ gitops.workflow({{
 """
 
 
+class Task(NamedTuple):
+    """A command, and the exit codes by which it says what it should."""
+
+    command: Sequence[str]
+    codes: Sequence[int] = (0,)
+
+
 class Program:
     """A program with namespaces of its own, whose manifests are in a folder for each revision."""
 
@@ -82,22 +89,25 @@ class Program:
         for revision, changed in REVISIONS.items():
             objects.write(self.folder / revision, self.places, size, changed)
 
-    def plan(self, revision: str, config: Path) -> Cost:
+    def plan(self, revision: str) -> Task:
         """Say what would change."""
         raise NotImplementedError
 
-    def apply(self, config: Path) -> Cost:
+    def apply(self) -> Task:
         """Make it so, without waiting for health."""
         raise NotImplementedError
 
-    def run(self, command: Sequence[str], config: Path, codes: Sequence[int] = (0,)) -> Cost:
-        """One process."""
-        env = {
-            **environment(self.folder / "cache"),
-            "KUBECONFIG": str(config),
-            "KUBECACHEDIR": str(self.folder / "kube"),
-        }
-        return cost(command, cwd=self.folder, env=env, codes=codes)
+    def seconds(self, task: Task, config: Path) -> float:
+        """How long it takes."""
+        return timed(task.command, cwd=self.folder, env=self._environment(config), codes=task.codes)
+
+    def megabytes(self, task: Task, config: Path) -> float:
+        """How much memory it takes."""
+        return peak(task.command, cwd=self.folder, env=self._environment(config), codes=task.codes)
+
+    def _environment(self, config: Path) -> dict[str, str]:
+        own = {"KUBECONFIG": str(config), "KUBECACHEDIR": str(self.folder / "kube")}
+        return {**environment(self.folder / "cache"), **own}
 
 
 class Sloth(Program):
@@ -116,44 +126,40 @@ class Sloth(Program):
             git(self.folder, "commit", "-q", "-m", revision)
         git(self.folder, "switch", "-q", "main")
 
-    def plan(self, revision: str, config: Path) -> Cost:
+    def plan(self, revision: str) -> Task:
         codes = (0,) if revision == "main" else (20,)
-        return self.run([SLOTH, "preview", "--head", revision, "--exit-code"], config, codes)
+        return Task([SLOTH, "preview", "--head", revision, "--exit-code"], codes)
 
-    def apply(self, config: Path) -> Cost:
-        return self.run([SLOTH, "sync"], config)
+    def apply(self) -> Task:
+        return Task([SLOTH, "sync"])
 
-    def approve(self, config: Path) -> None:
-        """Plan it as a pull request does, and remember the digest that somebody approves."""
+    def approve(self, config: Path) -> Task:
+        """Plan it as a pull request does; what is returned makes it so, as on merge: what was tried is not tried again."""
         report = self.folder / "cache" / "plan.json"
-        self.run([SLOTH, "preview", "--format", "json", "--output", str(report)], config)
-        self._approved = str(json.loads(report.read_text())["plans"][0]["digest"])
-
-    def apply_approved(self, config: Path) -> Cost:
-        """As CI does it on merge: what was tried for the approved plan is not tried again."""
-        return self.run([SLOTH, "sync", "--approve", self._approved], config)
+        self.seconds(Task([SLOTH, "preview", "--format", "json", "--output", str(report)]), config)
+        return Task([SLOTH, "sync", "--approve", json.loads(report.read_text())["plans"][0]["digest"]])
 
 
 class Kubectl(Program):
     """`kubectl diff` and `kubectl apply`, both server-side."""
 
-    def plan(self, revision: str, config: Path, concurrency: int = 1) -> Cost:
-        command = [str(tool("kubectl")), "diff", "--server-side", f"--concurrency={concurrency}", "-R", "-f", revision]
-        return self.run(command, config, (0,) if revision == "main" else (1,))
+    def plan(self, revision: str, concurrency: int = 1) -> Task:
+        how = ["--server-side", f"--concurrency={concurrency}", "-R", "-f", revision]
+        return Task([str(tool("kubectl")), "diff", *how], (0,) if revision == "main" else (1,))
 
-    def apply(self, config: Path) -> Cost:
-        return self.run([str(tool("kubectl")), "apply", "--server-side", "-R", "-f", "main"], config)
+    def apply(self) -> Task:
+        return Task([str(tool("kubectl")), "apply", "--server-side", "-R", "-f", "main"])
 
 
 class Kapp(Program):
     """`kapp deploy`, which compares what it once sent with what is there, without asking the server to try."""
 
-    def plan(self, revision: str, config: Path) -> Cost:
+    def plan(self, revision: str) -> Task:
         codes = (2,) if revision == "main" else (3,)
-        return self.run([*self._deploy(revision), "--diff-run", "--diff-exit-status"], config, codes)
+        return Task([*self._deploy(revision), "--diff-run", "--diff-exit-status"], codes)
 
-    def apply(self, config: Path) -> Cost:
-        return self.run([*self._deploy("main"), "--yes", "--wait=false"], config)
+    def apply(self) -> Task:
+        return Task([*self._deploy("main"), "--yes", "--wait=false"])
 
     def _deploy(self, revision: str) -> list[str]:
         return [str(built("kapp")), "deploy", "-a", "bench", "-n", self.places[0], "-f", revision]
@@ -170,23 +176,22 @@ class Stage:
         self.programs: list[Program] = [self.sloth, self.kubectl, *([self.kapp] if self.kapp else [])]
         for place in [place for program in self.programs for place in program.places]:
             plane.namespace(place)
-        self._peaks: dict[str, list[float]] = {}
 
     def rows(self) -> Iterator[Row]:
         """All that is measured at this size."""
         yield from self._apply_new("", self.plane.admin)
         for program in self.programs:
             self._quiet()
-            program.plan("main", self.plane.admin)  # whoever looks at a revision a second time has its caches
+            program.seconds(program.plan("main"), self.plane.admin)  # so that everybody has its caches
         for name in PLANS:
             yield from self._plan(name, "", self.plane.admin)
         if self.size >= LARGE:
             yield self._memory()
         with DelayProxy(self.plane.server, round_trip=ROUND_TRIP) as far:
             config = self.plane.kubeconfig(server=far.url)
-            for name in PLANS if self.size <= FAR else ["unchanged"]:
-                yield from self._plan(name, "-rtt20", config)
+            yield from self._plan("unchanged", "-rtt20", config)
             if self.size <= FAR:
+                yield from self._plan("1pct", "-rtt20", config)
                 yield from self._apply_new("-rtt20", config)
 
     def _plan(self, name: str, suffix: str, config: Path) -> list[Row]:
@@ -194,67 +199,55 @@ class Stage:
         note = f"{self._about()}, {words}{_DISTANCE[suffix]}"
         if name == "unchanged" and not suffix:
             note += f"; {self._requests()}"
-        rivals: dict[str, Side] = {
-            "": ("kubectl diff --server-side", self._watched(self.kubectl, revision, config)),
-            "kubectl8": (
-                "kubectl diff --server-side --concurrency=8",
-                lambda: self.kubectl.plan(revision, config, concurrency=8).seconds,
-            ),
+
+        def side(label: str, program: Program, task: Task) -> Side:
+            return label, lambda: program.seconds(task, config)
+
+        kubectl = "kubectl diff --server-side"
+        rivals = {
+            "": side(kubectl, self.kubectl, self.kubectl.plan(revision)),
+            "kubectl8": side(f"{kubectl} --concurrency=8", self.kubectl, self.kubectl.plan(revision, 8)),
         }
         if self.kapp:
-            rivals["kapp"] = (f"kapp {version('kapp')} deploy --diff-run", self._watched(self.kapp, revision, config))
-        ours = ("sloth-ci preview, warm", self._watched(self.sloth, revision, config))
+            rivals["kapp"] = side(f"kapp {version('kapp')} deploy --diff-run", self.kapp, self.kapp.plan(revision))
+        ours = side("sloth-ci preview, warm", self.sloth, self.sloth.plan(revision))
         return compare_all(f"plan-{name}-{self.size}{suffix}", ours, rivals, budget=BUDGET, note=note)
 
     def _apply_new(self, suffix: str, config: Path) -> list[Row]:
+        def side(label: str, program: Program, task: Task) -> Side:
+            def run() -> float:
+                self._empty(program.places)
+                self._quiet()
+                return program.seconds(task, config)
+
+            return label, run
+
         self._empty(self.sloth.places)
-        self.sloth.approve(config)
-        rivals: dict[str, Side] = {
-            "": ("kubectl apply --server-side", self._anew(self.kubectl, self.kubectl.apply, config)),
-            "unapproved": (
-                "sloth-ci sync without a plan: it tries every object before it writes the first",
-                self._anew(self.sloth, self.sloth.apply, config),
-            ),
+        ours = side("sloth-ci sync --approve, as on merge", self.sloth, self.sloth.approve(config))
+        label = "sloth-ci sync without a plan: it tries every object before it writes the first"
+        rivals = {
+            "": side("kubectl apply --server-side", self.kubectl, self.kubectl.apply()),
+            "unapproved": side(label, self.sloth, self.sloth.apply()),
         }
         if self.kapp:
-            label = f"kapp {version('kapp')} deploy --wait=false"
-            rivals["kapp"] = (label, self._anew(self.kapp, self.kapp.apply, config))
+            rivals["kapp"] = side(f"kapp {version('kapp')} deploy --wait=false", self.kapp, self.kapp.apply())
         note = f"{self._about()}, none of them there before{_DISTANCE[suffix]}; nobody waits for health"
-        ours = ("sloth-ci sync --approve, as on merge", self._anew(self.sloth, self.sloth.apply_approved, config))
         return compare_all(f"apply-new-{self.size}{suffix}", ours, rivals, budget=BUDGET, note=note)
 
     def _memory(self) -> Row:
-        mine, theirs = (self._peaks[program.name] for program in (self.sloth, self.kubectl))
+        def peaks(program: Program, runs: int) -> list[float]:
+            return [program.megabytes(program.plan("main"), self.plane.admin) for _ in range(runs)]
+
+        note = f"{self._about()}, nothing changed: the peak of the largest process"
         return row(
             f"memory-unchanged-{self.size}",
             "sloth-ci preview",
-            mine,
+            peaks(self.sloth, 5),
             "kubectl diff --server-side",
-            theirs,
+            peaks(self.kubectl, 1),
             unit="MB",
-            note=f"{self._about()}, nothing changed: the peak of the largest process",
+            note=note,
         )
-
-    def _watched(self, program: Program, revision: str, config: Path) -> Callable[[], float]:
-        """A run of a plan; where nothing changed, its memory is kept."""
-
-        def run() -> float:
-            seconds, megabytes = program.plan(revision, config)
-            if revision == "main":
-                self._peaks.setdefault(program.name, []).append(megabytes)
-            return seconds
-
-        return run
-
-    def _anew(self, program: Program, apply: Callable[[Path], Cost], config: Path) -> Callable[[], float]:
-        """A run of an apply into namespaces with nothing in them."""
-
-        def run() -> float:
-            self._empty(program.places)
-            self._quiet()
-            return apply(config).seconds
-
-        return run
 
     def _about(self) -> str:
         return f"{self.size:,} objects of {len(objects.KINDS)} kinds in {len(self.sloth.places)} namespaces"
@@ -263,7 +256,7 @@ class Stage:
         """How many requests of ours there are where nothing changed. Raises RuntimeError where there are too many."""
         limit = len(objects.KINDS) * len(self.sloth.places) + REQUESTS
         with FaultProxy(self.plane) as proxy:
-            self.sloth.plan("main", self.plane.kubeconfig(server=proxy.url))
+            self.sloth.seconds(self.sloth.plan("main"), self.plane.kubeconfig(server=proxy.url))
             count = len(proxy.calls)
         if count > limit:
             raise RuntimeError(f"{count} requests for {self._about()} that have not changed, of at most {limit}")

@@ -9,7 +9,7 @@ import sys
 import time
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 BIN = Path(sys.executable).parent
 SLOTH = str(BIN / "sloth-ci")
@@ -20,13 +20,12 @@ Side = tuple[str, Callable[[], float]]
 """What is run, for a reader, and a run of it that says how many seconds it took."""
 
 
-class Cost(NamedTuple):
-    """What a process took."""
-
-    seconds: float
-    """From start to end."""
-    megabytes: float
-    """Its peak of memory, or that of the largest process that it ran."""
+_LAUNCHER = """\
+import resource, subprocess, sys
+done = subprocess.run(sys.argv[1:], stdout=subprocess.DEVNULL)
+print(resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss)
+sys.exit(done.returncode)
+"""
 
 
 def environment(cache: Path) -> dict[str, str]:
@@ -37,22 +36,28 @@ def environment(cache: Path) -> dict[str, str]:
 
 def timed(command: Sequence[str], *, cwd: Path, env: Mapping[str, str], codes: Sequence[int] = (0,)) -> float:
     """Seconds that a process takes from start to end. Raises RuntimeError where it ends with another code."""
-    return cost(command, cwd=cwd, env=env, codes=codes).seconds
-
-
-def cost(command: Sequence[str], *, cwd: Path, env: Mapping[str, str], codes: Sequence[int] = (0,)) -> Cost:
-    """What a process takes. Raises RuntimeError where it ends with another code."""
     start = time.perf_counter()
-    with subprocess.Popen(command, cwd=cwd, env=env, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE) as process:
-        assert process.stderr
-        said = process.stderr.read()
-        _, status, usage = os.wait4(process.pid, 0)
-        seconds = time.perf_counter() - start
-        process.returncode = os.waitstatus_to_exitcode(status)
-    if process.returncode not in codes:
-        raise RuntimeError(f"{command[0]} ended with {process.returncode}: {said.decode(errors='replace')[-500:]}")
-    unit = 1 << 20 if sys.platform == "darwin" else 1 << 10
-    return Cost(seconds, usage.ru_maxrss / unit)
+    done = subprocess.run(command, cwd=cwd, env=env, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, check=False)
+    seconds = time.perf_counter() - start
+    _check(command, done, codes)
+    return seconds
+
+
+def peak(command: Sequence[str], *, cwd: Path, env: Mapping[str, str], codes: Sequence[int] = (0,)) -> float:
+    """The largest memory in MB of a process, or of the largest one that it runs. Raises as `timed` does.
+
+    Linux counts for a process what the one that started it held (`ru_maxrss` outlives exec), so a small one starts it.
+    """
+    launcher = [sys.executable, "-S", "-c", _LAUNCHER, *command]
+    done = subprocess.run(launcher, cwd=cwd, env=env, capture_output=True, check=False)
+    _check(command, done, codes)
+    return int(done.stdout) / (1 << 20 if sys.platform == "darwin" else 1 << 10)
+
+
+def _check(command: Sequence[str], done: subprocess.CompletedProcess[bytes], codes: Sequence[int]) -> None:
+    if done.returncode not in codes:
+        said = done.stderr.decode(errors="replace")[-500:]
+        raise RuntimeError(f"{command[0]} ended with {done.returncode}: {said}")
 
 
 def compare(name: str, ours: Side, rival: Side, *, runs: int = 10, note: str = "") -> Row:
@@ -68,19 +73,18 @@ def compare(name: str, ours: Side, rival: Side, *, runs: int = 10, note: str = "
 def compare_all(name: str, ours: Side, rivals: Mapping[str, Side], *, budget: float, note: str = "") -> list[Row]:
     """A row for each rival, all measured in the same rounds: ours, then each of them.
 
-    The row of the rival "" has the plain name, the others have theirs behind it. A slow rival runs as often as fits into
-    `budget` seconds, at least once and at most 5 times; ours runs 5 times in any case.
+    The row of the rival "" has the plain name, the others have theirs behind it. What is run takes its turn as often as
+    fits into `budget` seconds, at least once and at most 5 times.
     """
-    mine: list[float] = []
-    theirs: dict[str, list[float]] = {suffix: [] for suffix in rivals}
+    sides = {None: ours, **rivals}
+    taken: dict[str | None, list[float]] = {suffix: [] for suffix in sides}
     for _ in range(5):
-        mine.append(ours[1]())
-        for suffix, (_, run) in rivals.items():
-            taken = theirs[suffix]
-            if not taken or sum(taken) + taken[0] <= budget:
-                taken.append(run())
+        for suffix, (_, run) in sides.items():
+            times = taken[suffix]
+            if not times or sum(times) + times[0] <= budget:
+                times.append(run())
     return [
-        row(f"{name}-{suffix}" if suffix else name, ours[0], mine, label, theirs[suffix], note=note)
+        row(f"{name}-{suffix}" if suffix else name, ours[0], taken[None], label, taken[suffix], note=note)
         for suffix, (label, _) in rivals.items()
     ]
 
