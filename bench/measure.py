@@ -76,10 +76,10 @@ def compare_all(name: str, ours: Side, rivals: Mapping[str, Side], *, budget: fl
     The row of the rival "" has the plain name, the others have theirs behind it. What is run takes its turn as often as
     fits into `budget` seconds, at least once and at most 5 times.
     """
-    sides: dict[str | None, Side] = {None: ours, **rivals}
-    taken: dict[str | None, list[float]] = {suffix: [] for suffix in sides}
+    sides: list[tuple[str | None, Side]] = [(None, ours), *rivals.items()]
+    taken: dict[str | None, list[float]] = {suffix: [] for suffix, _ in sides}
     for _ in range(5):
-        for suffix, (_, run) in sides.items():
+        for suffix, (_, run) in sides:
             times = taken[suffix]
             if not times or sum(times) + times[0] <= budget:
                 times.append(run())
