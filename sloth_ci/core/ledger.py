@@ -74,6 +74,17 @@ class PendingRevert(msgspec.Struct, frozen=True, kw_only=True):
     digest: str
 
 
+class Suspension(msgspec.Struct, frozen=True, kw_only=True):
+    """A person's word that nothing is to be synced until somebody takes it back. A rollback always may be."""
+
+    by: str
+    at: float
+    """Unix seconds."""
+    reason: str = ""
+    pull_request: int | None = None
+    """What comes from this pull request is let through."""
+
+
 class Ledger(msgspec.Struct, frozen=True, kw_only=True):
     """The state of one workflow at one destination. It only ever changes by compare-and-swap."""
 
@@ -84,6 +95,7 @@ class Ledger(msgspec.Struct, frozen=True, kw_only=True):
     journal: Journal | None = None
     held: tuple[Held, ...] = ()
     pending_revert: PendingRevert | None = None
+    suspended: Suspension | None = None
     backups: tuple[str, ...] = ()
     """Ids, oldest first, at most `BACKUP_LIMIT`."""
 

@@ -2,22 +2,37 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
+from msgspec import UNSET
+
+from sloth_ci.core.objects import digest_of
 from sloth_ci.core.plan import Change, Plan
 from sloth_ci.core.words import plural
 
+_SHOWN = 5
 
-def explain(approved: Plan, now: Plan) -> str:
-    """One sentence, such as `approved 3 changes, now 4: new is update Deployment/shop/web`."""
-    before = {(change.type, change.ref): change for change in approved.changes}
-    after = {(change.type, change.ref): change for change in now.changes}
+
+def change_digests(plan: Plan) -> dict[str, str]:
+    """What has to be kept of a plan to explain later what differs: `type resource` to a digest of its content."""
+    return {f"{change.type} {change.ref}": _content(change) for change in plan.changes}
+
+
+def explain(approved: Plan | Mapping[str, str], now: Plan) -> str:
+    """One sentence, such as `approved 3 changes, now 4: new is update Deployment/shop/web`.
+
+    `approved` is the plan, or its `change_digests`.
+    """
+    before = change_digests(approved) if isinstance(approved, Plan) else approved
+    after = change_digests(now)
     parts = []
     new = [key for key in after if key not in before]
     gone = [key for key in before if key not in after]
-    other = [key for key in after if key in before and _content(before[key]) != _content(after[key])]
+    other = [key for key in after if key in before and before[key] != after[key]]
     for label, keys in (("new", new), ("gone", gone), ("different", other)):
         if keys:
-            named = ", ".join(f"{kind} {ref}" for kind, ref in keys[:5])
-            more = f" and {len(keys) - 5} more" if len(keys) > 5 else ""
+            named = ", ".join(keys[:_SHOWN])
+            more = f" and {len(keys) - _SHOWN} more" if len(keys) > _SHOWN else ""
             parts.append(f"{label} {'is' if len(keys) == 1 else 'are'} {named}{more}")
     counts = f"approved {plural(len(before), 'change')}, now {len(after)}"
     if not parts:
@@ -36,6 +51,11 @@ def which_half(approved: str, now: str) -> str:
     return "the destination changed since the approval, in fields that the plan would change"
 
 
-def _content(change: Change) -> list[tuple[str, object, object]]:
+def _content(change: Change) -> str:
     """Masked fields are left out: fingerprints of two runs cannot be compared."""
-    return [(f.path, f.before, f.after) for f in change.fields if not f.masked]
+    return digest_of([(f.path, *_values(f.before, f.after)) for f in change.fields if not f.masked])[:16]
+
+
+def _values(*values: object) -> list[list[object]]:
+    """Each in a list of its own, so that one that is not there differs from null."""
+    return [[] if value is UNSET else [value] for value in values]

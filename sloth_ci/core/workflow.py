@@ -222,6 +222,37 @@ class RenderSpec(_Table, frozen=True):
     """Do not warn where a chart uses `lookup`. It finds nothing, as no cluster is asked."""
 
 
+ImpactName = Literal["low", "medium", "high", "critical"]
+
+
+class ApprovalSpec(_Table, frozen=True):
+    """`approval = {...}`: who has to agree to a plan on its pull request. It makes an approval required."""
+
+    reviews: int = 1
+    """How many people, other than the author and whoever pushed, have to approve the plan."""
+    code_owners: bool = False
+    """For each rule of CODEOWNERS that names a manifest of a change, one of its owners has to be among them."""
+    from_impact: ImpactName = "low"
+    """A plan whose highest impact is below this one needs no approval."""
+    by_impact: dict[ImpactName, int] = {}
+    """More `reviews` from an impact on: `{ critical = 2 }`."""
+
+
+class FreezeSpec(_Table, frozen=True):
+    """One entry of `freeze = { {...} }`: a time in which nothing is synced."""
+
+    start: str = msgspec.field(name="from")
+    """A day and a time of every week, such as `"Fri 16:00"`, or a date and time, such as `"2026-12-20 00:00"`."""
+    end: str = msgspec.field(name="to")
+    """Likewise."""
+    timezone: str = "UTC"
+    """The zone of both, such as `"Europe/Berlin"`."""
+    reason: str = ""
+    """What people are told."""
+    below: ImpactName | None = None
+    """A plan whose highest impact is below this one is let through."""
+
+
 class WorkflowSpec(_Table, frozen=True):
     """One unit of deployment: what `gitops.workflow{}` and `gitops.create_workflow{}` declare."""
 
@@ -247,6 +278,10 @@ class WorkflowSpec(_Table, frozen=True):
     """Put the destination and Git back when a sync fails."""
     approval_required: bool = False
     """Sync only a plan that somebody approved."""
+    approval: ApprovalSpec | None = None
+    """Who has to approve it. Without it, one person."""
+    freeze: list[FreezeSpec] = []
+    """Times in which nothing is synced. A rollback always may be."""
     sync_interval: Duration = Duration(300)
     """How long the controller waits between two syncs."""
     sync_policy: SyncPolicy = SyncPolicy()
@@ -257,6 +292,11 @@ class WorkflowSpec(_Table, frozen=True):
     """Which branch belongs to which environment; a table maps branch patterns to environments."""
     depends_on: list[str] = []
     """Names or ids of workflows that auto-sync syncs before this one."""
+
+    @property
+    def approval_rules(self) -> ApprovalSpec | None:
+        """The rules of an approval; None where none is required."""
+        return self.approval or (ApprovalSpec() if self.approval_required else None)
 
     @property
     def id(self) -> str:

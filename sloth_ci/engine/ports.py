@@ -2,16 +2,34 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Protocol
 
 from sloth_ci.core.plan import Plan
+from sloth_ci.core.workflow import WorkflowSpec
 
 
 class Gate(Protocol):
     """Decides whether a plan may be applied."""
 
-    def check(self, plan: Plan) -> None:
-        """Raises ApprovalError where an approval is missing or was given to another plan."""
+    def guards(self, workflow: WorkflowSpec) -> bool:
+        """Whether plans of a workflow have to be let through by `check` at all."""
+
+    def check(self, workflow: WorkflowSpec, plan: Plan) -> None:
+        """Raises ApprovalError where an approval is missing or was given to another plan, and says what is missing."""
 
     def ask(self) -> str:
         """What `io.read()` returns: a line from a terminal, or in CI `y` where the gate is satisfied, else nothing."""
+
+
+class Forge(Protocol):
+    """What a forge does for Git that a push does not."""
+
+    def commit(self, branch: str, parent: str, message: str, changes: Mapping[str, bytes | None]) -> str:
+        """Commit files (None deletes one) on top of `parent`, signed by the forge, and return the new commit's id.
+
+        Raises GitError: `moved` where the branch is no longer at `parent`, `refused` where it is protected.
+        """
+
+    def request(self, branch: str, base: str, title: str, body: str) -> str:
+        """Ask for a merge of `branch` into `base`, unless somebody did, and return the URL. Raises ForgeError."""

@@ -13,7 +13,7 @@ from sloth_ci.core.errors import UsageError
 from sloth_ci.core.events import Observer
 from sloth_ci.core.secrets import Fingerprinter
 from sloth_ci.core.workflow import RepositorySpec, WorkflowSpec, did_you_mean
-from sloth_ci.engine.ports import Gate
+from sloth_ci.engine.ports import Forge, Gate
 from sloth_ci.repo import Repository, open_repository
 
 
@@ -63,6 +63,10 @@ class Session:
     holder: str
     """Who runs this, for locks and history."""
     clock: Callable[[], float] = time.time
+    forge: Forge | None = None
+    """Where reverts become signed commits and pull requests; None where there is only Git."""
+    pull_request: int | None = None
+    """The pull request whose change this run brings: it passes a suspension that is its own."""
     lock_ttl: float = 600.0
     """Seconds after which a lock whose holder gave no sign of life is free."""
     rehearsal: bool = False

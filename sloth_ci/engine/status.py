@@ -32,6 +32,9 @@ def status(session: Session, workflow: WorkflowSpec) -> dict[str, Any]:
         table["environment"] = workflow.environment
     if holder is not None:
         table["locked_by"] = holder.holder
+    if ledger.suspended is not None:
+        found = ledger.suspended
+        table["suspended"] = {"by": found.by, "reason": found.reason, "pull_request": found.pull_request}
     if ledger.held:
         table["held"] = ledger.held[-1].revision
     if ledger.journal is not None and holder is None:
@@ -42,12 +45,14 @@ def status(session: Session, workflow: WorkflowSpec) -> dict[str, Any]:
 
 
 def _word(ledger: Ledger, *, busy: bool) -> str:
-    """`degraded`: the last sync failed and was put back, or was interrupted; `failed`: it failed and was not put back."""
+    """`suspended`: a person said that nothing is to be synced. `degraded`: the last sync failed and was put back, or was interrupted; `failed`: it failed and was not put back."""
     if busy:
         return "syncing"
     last = ledger.last()
     if ledger.journal is not None:
         return "degraded"
+    if ledger.suspended is not None:
+        return "suspended"
     if last is None:
         return "active"
     if last.status == "succeeded":

@@ -28,11 +28,13 @@ from sloth_ci.core.words import add, plural
 from sloth_ci.core.workflow import WorkflowSpec
 from sloth_ci.engine import durable
 from sloth_ci.engine.carry import Carried, carry_out, new_id, run_marked
+from sloth_ci.engine.freeze import refuse_frozen
 from sloth_ci.engine.gitback import GitBack
 from sloth_ci.engine.place import Place, locked, open_place
 from sloth_ci.engine.preview import Planned, head_of, plan_for, preview
 from sloth_ci.engine.recovery import Mended, make_revert, mend, put_back, record_of
 from sloth_ci.engine.session import Session
+from sloth_ci.engine.suspend import refuse_suspended
 
 
 def sync(
@@ -58,18 +60,20 @@ def sync(
         )
     if session.rehearsal:
         return _rehearse(session, workflow, head)
-    if workflow.approval_required and approved is None:
+    if approved is None and session.gate.guards(workflow):
         approved = _ask(session, workflow, head)
     place = open_place(session, workflow)
     started = session.clock()
     with locked(place):
         mended = mend(place, durable.load(place))
+        refuse_suspended(session, workflow, mended.ledger)
         if mended.reverted is not None:
             session.repository(workflow.repository).fetch()
         # Whoever approved a plan saw what the destination says to each creation; the digest says that it is the same plan.
         tried = approved is not None
         planned = plan_for(place, mended.ledger, head_of(session, workflow, head), creations_tried=tried)
         _refuse(planned.plan, mended.ledger, approved, release_hold=release_hold)
+        refuse_frozen(session, workflow, planned.plan)
         if not planned.plan.changes and mended.unfinished is None:
             return _nothing(place, planned, mended, started)
         return _carry(place, planned, mended, started)
@@ -107,7 +111,8 @@ def _ask(session: Session, workflow: WorkflowSpec, head: str | None) -> Plan:
     if plan.conflicts:
         raise _conflict(plan)
     if plan.changes:
-        session.gate.check(plan)
+        refuse_frozen(session, workflow, plan)
+        session.gate.check(workflow, plan)
     return plan
 
 

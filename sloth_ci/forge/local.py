@@ -7,6 +7,7 @@ from typing import TextIO
 
 from sloth_ci.core.errors import ApprovalError
 from sloth_ci.core.plan import Plan
+from sloth_ci.core.workflow import WorkflowSpec
 
 
 class LocalGate:
@@ -22,7 +23,11 @@ class LocalGate:
     def _interactive(self) -> bool:
         return self._stdin.isatty() and self._stderr.isatty()
 
-    def check(self, plan: Plan) -> None:
+    def guards(self, workflow: WorkflowSpec) -> bool:
+        """A terminal knows no rules but the workflow's own."""
+        return workflow.approval_rules is not None
+
+    def check(self, workflow: WorkflowSpec, plan: Plan) -> None:
         """Raises ApprovalError where nobody approved this very plan."""
         if self._approved == plan.digest:
             return

@@ -54,7 +54,10 @@ class Person:
         self.approves = approves
         self.shown: list[Plan] = []
 
-    def check(self, plan: Plan) -> None:
+    def guards(self, workflow: WorkflowSpec) -> bool:
+        return workflow.approval_rules is not None
+
+    def check(self, workflow: WorkflowSpec, plan: Plan) -> None:
         self.shown.append(plan)
         if not self.approves:
             raise ApprovalError("not approved")

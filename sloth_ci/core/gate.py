@@ -1,0 +1,142 @@
+"""The gate between a plan and its sync: who has to agree to it, and whether they did.
+
+Rules and evidence in, a verdict out. The evidence is what the forge itself recorded, never what a comment's text says.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import NamedTuple
+
+import msgspec
+
+from sloth_ci.core.plan import Impact, Plan
+from sloth_ci.core.review import PlanCheck, Protection, PullRequest, Review
+from sloth_ci.core.stale import explain, which_half
+from sloth_ci.core.words import plural
+from sloth_ci.core.workflow import ApprovalSpec
+
+
+class Evidence(msgspec.Struct, frozen=True, kw_only=True):
+    """What is known when a plan asks to be let through."""
+
+    pull: PullRequest | None
+    """The pull request that brings or brought the commit; None for one that was pushed without."""
+    check: PlanCheck | None = None
+    """The newest check of a plan of this workflow on the head of that pull request."""
+    reviews: Sequence[Review] = ()
+    pushers: frozenset[str] = frozenset()
+    """Whose commits are in it: they cannot approve it, no more than its author can."""
+    owners: Mapping[str, frozenset[str]] = {}
+    """Code owners of what changes: each rule of the file that applies, with the people whose approval it takes."""
+    protection: Protection | None = None
+
+
+class Verdict(NamedTuple):
+    """Whether the gate is open."""
+
+    missing: tuple[str, ...]
+    """What is still to be done, in words; empty where the gate is open."""
+    given: tuple[str, ...] = ()
+    """What was done: `alice approved`."""
+
+    @property
+    def open(self) -> bool:
+        """Whether nothing is missing."""
+        return not self.missing
+
+
+def judge(plan: Plan, rules: ApprovalSpec | None, evidence: Evidence) -> Verdict:
+    """Hold a plan against the rules of its workflow (None: it asks for no approval) and against those of the forge."""
+    missing: list[str] = []
+    given: list[str] = []
+    if evidence.protection is not None:
+        _environment(evidence.protection, missing, given)
+    if rules is not None and plan.changes:
+        _reviews(plan, rules, evidence, missing, given)
+    return Verdict(tuple(missing), tuple(given))
+
+
+def reviews_needed(plan: Plan, rules: ApprovalSpec) -> int | None:
+    """How many people have to approve a plan, by its highest impact; None where it may go as it is."""
+    impact = plan.max_impact
+    if impact is None or impact < Impact[rules.from_impact.upper()]:
+        return None
+    by_impact = [count for name, count in rules.by_impact.items() if impact >= Impact[name.upper()]]
+    return max([rules.reviews, *by_impact])
+
+
+def counted(check: PlanCheck | None, evidence: Evidence) -> tuple[list[Review], list[str]]:
+    """The approvals that count for the plan of a check, and for each of the others why it does not."""
+    good: list[Review] = []
+    passed: list[str] = []
+    pull = evidence.pull
+    for review in evidence.reviews:
+        if review.verdict != "approved" or pull is None:
+            continue
+        who = review.person
+        if who == pull.author:
+            passed.append(f"{who} wrote it")
+        elif who in evidence.pushers:
+            passed.append(f"{who} pushed to it")
+        elif not review.may_write:
+            passed.append(f"{who} has no write access")
+        elif review.sha != pull.head_sha:
+            passed.append(f"{who} approved another commit ({(review.sha or 'unknown')[:10]})")
+        elif check is None or check.completed is None or review.at < check.completed:
+            passed.append(f"{who} approved before the plan was there to be seen")
+        else:
+            good.append(review)
+    return good, passed
+
+
+def _environment(protection: Protection, missing: list[str], given: list[str]) -> None:
+    name = protection.environment
+    if not protection.declared:
+        missing.append(
+            f"environment {name} is protected, and this job has not declared it: add `environment: {name}` to the job"
+        )
+    elif protection.reviewers and not protection.approved_by:
+        missing.append(f"nobody has approved this run for the environment {name}")
+    given += [f"{who} approved this run for {name}" for who in protection.approved_by]
+
+
+def _reviews(plan: Plan, rules: ApprovalSpec, evidence: Evidence, missing: list[str], given: list[str]) -> None:
+    needed = reviews_needed(plan, rules)
+    if needed is None or not (needed or rules.code_owners):
+        return
+    pull, check = evidence.pull, evidence.check
+    if pull is None:
+        missing.append("no pull request brought this commit, so nobody could approve it: open one")
+        return
+    if check is None:
+        missing.append(f"no plan was reported on {pull.head_sha[:10]}, so there is none that was approved: preview it")
+        return
+    if check.digest != plan.digest:
+        missing.append(f"what was approved is another plan: {_difference(check, plan)}")
+        return
+    against = [
+        review.person for review in evidence.reviews if review.verdict == "changes_requested" and review.may_write
+    ]
+    if against:
+        missing.append(f"{_listed(against)} {'has' if len(against) == 1 else 'have'} requested changes")
+    good, passed = counted(check, evidence)
+    people = {review.person for review in good}
+    given += [f"{review.person} approved" for review in good]
+    if len(people) < needed:
+        why = f" ({'; '.join(passed)})" if passed else ""
+        missing.append(f"{plural(needed - len(people), 'more approval')} of {needed} on {pull.head_sha[:10]}{why}")
+    if rules.code_owners:
+        missing += [
+            f"an approval by an owner of {rule}: {_listed(sorted(owners))}"
+            for rule, owners in evidence.owners.items()
+            if people.isdisjoint(owners)
+        ]
+
+
+def _difference(check: PlanCheck, plan: Plan) -> str:
+    return explain(check.changes, plan) if check.changes else which_half(check.digest, plan.digest)
+
+
+def _listed(names: Sequence[str]) -> str:
+    return names[0] if len(names) == 1 else f"{', '.join(names[:-1])} and {names[-1]}"

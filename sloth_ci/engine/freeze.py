@@ -1,0 +1,49 @@
+"""Freezes: the times in which a workflow is not synced, by the clock of their zone."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from zoneinfo import ZoneInfo
+
+from sloth_ci.core.errors import ConflictError, UsageError
+from sloth_ci.core.freeze import checked, frozen_until, lets_through, told
+from sloth_ci.core.plan import Plan
+from sloth_ci.core.workflow import FreezeSpec, WorkflowSpec
+from sloth_ci.engine.session import Session
+
+
+def check_freezes(workflow: WorkflowSpec) -> None:
+    """Raises UsageError for an entry that cannot be read, or names a zone that there is not."""
+    for spec in workflow.freeze:
+        checked(spec)
+        _zone(spec)
+
+
+def frozen(session: Session, workflow: WorkflowSpec, plan: Plan) -> list[str]:
+    """The freezes that stand against a plan now, in words."""
+    found = []
+    for spec in workflow.freeze:
+        now = datetime.fromtimestamp(session.clock(), _zone(spec)).replace(tzinfo=None)
+        until = frozen_until(spec, now)
+        if until is not None and not lets_through(spec, plan.max_impact):
+            found.append(told(spec, until))
+    return found
+
+
+def refuse_frozen(session: Session, workflow: WorkflowSpec, plan: Plan) -> None:
+    """Raises ConflictError where a freeze stands against a plan that changes something."""
+    found = frozen(session, workflow, plan) if plan.changes else []
+    if found:
+        raise ConflictError(
+            f"{workflow.name} is {'; '.join(found)}",
+            "wait until then; what cannot wait needs a merged change of `freeze` in the Lua file. A rollback may go ahead",
+        )
+
+
+def _zone(spec: FreezeSpec) -> ZoneInfo:
+    try:
+        return ZoneInfo(spec.timezone)
+    except (KeyError, ValueError, OSError):
+        raise UsageError(
+            f"freeze: there is no time zone '{spec.timezone}'", 'write it as "Europe/Berlin" or "UTC"'
+        ) from None
