@@ -60,13 +60,13 @@ def _now() -> str:
 
 def show_outcomes(outcomes: Sequence[Outcome], form: str, output: str | None) -> None:
     """What became of syncs and rollbacks, in the format that was asked for."""
-    from sloth_ci.report import document, markdown, terminal
+    from sloth_ci.report import document, outcome_markdown, terminal
 
     def show(file: TextIO) -> None:
         if form == "json":
             file.write(document.to_json(document.outcomes_document(outcomes), pretty=True) + "\n")
         elif form == "markdown":
-            file.write(markdown.outcomes_markdown(outcomes))
+            file.write(outcome_markdown.outcomes_markdown(outcomes))
         else:
             for outcome in outcomes:
                 terminal.show_outcome(outcome, file=file)
@@ -87,10 +87,18 @@ def show_tables(tables: list[dict[str, Any]], kwargs: Mapping[str, Any], show: C
 
 def exit_for(outcomes: Sequence[Outcome]) -> None:
     """End the process with the code of what failed first; come back where nothing did."""
+    code = outcomes_code(outcomes)
+    if code:
+        sys.exit(code)
+
+
+def outcomes_code(outcomes: Sequence[Outcome]) -> int:
+    """The exit code of what failed first; 0 where nothing did."""
     for outcome in outcomes:
         if outcome.status == "failed":
             unhealthy = UnhealthyError if getattr(outcome, "health", "") == "degraded" else ApplyError
-            sys.exit((RolledBackError if getattr(outcome, "rolled_back", False) else unhealthy).exit_code)
+            return (RolledBackError if getattr(outcome, "rolled_back", False) else unhealthy).exit_code
+    return 0
 
 
 def task_lines(tables: list[dict[str, Any]], *, file: TextIO) -> None:

@@ -26,6 +26,9 @@ _ENTITIES = {"&": "&amp;", "<": "&lt;", ">": "&gt;", "|": "&#124;", "$": "&#36;"
 _GAP = "&#8203;"
 """An invisible space: it breaks mentions and references, as dependency bots break them."""
 _BACKTICKS = re.compile(r"`+")
+_ADDRESS = re.compile(r"https?://[!-~]{1,1000}")
+# What would end a link's destination or a cell, or be taken for the start of something else.
+_IN_ADDRESS = re.compile(r"[()<>\\`|\[\]\"'{}^$]")
 
 
 def visible(text: str, *, keep: str = "") -> str:
@@ -99,14 +102,22 @@ def html_text(text: str, limit: int = 500) -> str:
     return _SPECIAL_HTML.sub(inert, one_line(text, limit))
 
 
+def link(label: str, url: str) -> str:
+    """A Markdown link; the label alone where there is no address that a browser opens. `label` is Markdown already."""
+    if not _ADDRESS.fullmatch(url):
+        return label
+    address = _IN_ADDRESS.sub(lambda match: f"%{ord(match[0]):02X}", url).replace("&", "&amp;")
+    return f"[{label}]({address})"
+
+
 def code_cell(text: str, limit: int = 300) -> str:
     """An inline code span in a table. As HTML: in a backtick span, an escaped bar is read in different ways."""
     return f"<code>{markdown(text, limit)}</code>"
 
 
 def code(text: str, limit: int = 300) -> str:
-    """An inline code span that its content cannot leave."""
-    safe = one_line(text, limit)
+    """An inline code span that its content cannot leave, and in which a runner finds no command."""
+    safe = without_commands(one_line(text, limit))
     if not safe.strip():
         return "` `"
     fence = "`" * (1 + max(map(len, _BACKTICKS.findall(safe)), default=0))

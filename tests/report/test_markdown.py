@@ -5,19 +5,17 @@ import re
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from markdown_it import MarkdownIt
-from markdown_it.token import Token
 from msgspec.structs import replace
 
 from sloth_ci.core.plan import Conflict, Impact, Plan
-from sloth_ci.report.markdown import outcomes_markdown, plans_markdown
+from sloth_ci.report.markdown import plans_markdown
+from sloth_ci.report.outcome_markdown import outcomes_markdown
+from support.markdown import GFM, check_whole, tokens
 from support.outcomes import hostile_outcomes, outcomes
 from support.panes import REASON, hostile_panes, shop, unhealthy
 from support.plans import change, field, forty, hostile, huge, plan
 from support.runner import commands_in
 
-GFM = MarkdownIt("commonmark", {"html": True}).enable(["table", "strikethrough"])
-OURS = {"<details>", "</details>", "<summary>", "</summary>", "<b>", "</b>", "<sub>", "</sub>", "<code>", "</code>"}
 PLANS = {
     "forty": forty(),
     "hostile": hostile(),
@@ -28,36 +26,18 @@ PLANS = {
 }
 
 
-def _tokens(text: str) -> list[Token]:
-    return [inner for token in GFM.parse(text) for inner in (token, *(token.children or []))]
-
-
-def _check_whole(text: str) -> None:
-    """What may never happen, whatever is left out: a tag, a fence or a table that does not end."""
-    tags = []
-    for token in _tokens(text):
-        if token.type in {"html_block", "html_inline"}:
-            tags += re.findall(r"<[^>]*>", token.content)
-    assert set(tags) <= OURS
-    for name in ("details", "summary", "b", "sub", "code"):
-        assert tags.count(f"<{name}>") == tags.count(f"</{name}>"), name
-    assert text.count("<details>") == text.count("\n</details>\n")
-    assert "\ufffd" not in text
-    text.encode()
-
-
 @pytest.mark.parametrize("which", PLANS)
 def test_only_our_own_markup_is_markup(which: str) -> None:
     text = plans_markdown([PLANS[which]])
-    _check_whole(text)
-    kinds = {token.type for token in _tokens(text)}
+    check_whole(text)
+    kinds = {token.type for token in tokens(text)}
     assert not kinds & {"image", "link_open", "hr", "ordered_list_open", "code_block"}
     headings = [token for token in GFM.parse(text) if token.type == "heading_open"]
     assert [token.tag for token in headings] == ["h3"]
-    outside = "".join(token.content for token in _tokens(text) if token.type == "text")
+    outside = "".join(token.content for token in tokens(text) if token.type == "text")
     assert not re.search(r"@\w", outside)
-    rows = [token for token in _tokens(text) if token.type == "tr_open"]
-    cells = [token for token in _tokens(text) if token.type in {"td_open", "th_open"}]
+    rows = [token for token in tokens(text) if token.type == "tr_open"]
+    cells = [token for token in tokens(text) if token.type in {"td_open", "th_open"}]
     drifted = len(PLANS[which].drift)
     tables = len({drift.outcome for drift in PLANS[which].drift})
     assert (len(rows), len(cells)) == (2 + drifted + tables, 14 + 5 * (drifted + tables))
@@ -70,7 +50,7 @@ def test_a_limit_is_kept_with_whole_parts(limit: int) -> None:
         least = len(plans_markdown(plans, 0).encode())
         text = plans_markdown(plans, limit)
         assert len(text.encode()) <= max(limit, least)
-        _check_whole(text)
+        check_whole(text)
 
 
 def test_the_least_there_is_fits_any_comment() -> None:
@@ -120,9 +100,9 @@ def test_several_environments_have_sections() -> None:
 @pytest.mark.parametrize("limit", [60_000, 3_000, 100])
 def test_outcomes(limit: int) -> None:
     text = outcomes_markdown([unhealthy(), *outcomes(), *hostile_outcomes()], limit)
-    _check_whole(text)
+    check_whole(text)
     assert len(text.encode()) <= limit
-    assert not re.search(r"@\w", "".join(token.content for token in _tokens(text) if token.type == "text"))
+    assert not re.search(r"@\w", "".join(token.content for token in tokens(text) if token.type == "text"))
 
 
 def test_a_failed_sync_says_why_and_what_was_done() -> None:
@@ -187,7 +167,7 @@ def test_long_reasons_never_crowd_out_the_outcome() -> None:
         unhealthy(), items=tuple(replace(item, message=REASON + "x" * 300 + "\nend" * 60) for _ in range(50))
     )
     text = outcomes_markdown([many], 30_000)
-    _check_whole(text)
+    check_whole(text)
     assert "**failed**" in text
     assert "more outcomes" not in text
 

@@ -14,6 +14,7 @@ from sloth_ci.report.text import (
     cut_start,
     fenced,
     html_text,
+    link,
     markdown,
     shorten,
     visible,
@@ -136,7 +137,8 @@ def test_html_text_closes_nothing(text: str) -> None:
 def test_code_is_one_span(text: str) -> None:
     children = GFM.parse("x " + code(text) + " y")[1].children or []
     assert [child.type for child in children] == ["text", "code_inline", "text"]
-    assert children[1].content.strip(" ") == visible(text).strip(" ")
+    assert children[1].content.strip(" ") == without_commands(visible(text)).strip(" ")
+    assert not commands_in(code(text))
 
 
 @given(ANY)
@@ -168,3 +170,25 @@ def test_cut_keeps_within_its_columns(text: str, columns: int) -> None:
     assert width_of(cut_start(text, columns)) <= columns
     if width_of(text) <= columns:
         assert cut(text, columns) == cut_start(text, columns) == text
+
+
+@given(ANY)
+def test_a_link_leads_where_it_says_or_is_none(text: str) -> None:
+    address = f"https://git.example/{text}"
+    children = GFM.parse(f"x {link(markdown('a [label]'), address)} y")[1].children or []
+    kinds = [child.type for child in children if child.type not in {"text", "text_special"}]
+    assert kinds in ([], ["link_open", "link_close"])
+    for child in children:
+        if child.type == "link_open":
+            assert str(child.attrs["href"]).startswith("https://git.example/")
+    cells = GFM.parse(f"| a | b |\n|---|---|\n| {link('one', address)} | 2 |\n")
+    assert sum(token.type == "td_open" for token in cells) == 2
+
+
+@pytest.mark.parametrize("url", ["javascript:alert(1)", "", "/path", "https://x y", "data:text/html,x", "https://x\n"])
+def test_what_a_browser_should_not_open_is_no_link(url: str) -> None:
+    assert link("label", url) == "label"
+
+
+def test_an_address_keeps_its_meaning() -> None:
+    assert link("run", "https://git.example/o/r?a=1&b=2") == "[run](https://git.example/o/r?a=1&amp;b=2)"

@@ -15,7 +15,8 @@ from sloth_ci.core.outcome import RollbackOutcome, SyncOutcome
 from sloth_ci.core.plan import Plan
 from sloth_ci.core.workflow import WorkflowSpec
 from sloth_ci.report.document import outcomes_document, plans_document, to_json
-from sloth_ci.report.markdown import outcomes_markdown, plans_markdown
+from sloth_ci.report.markdown import plans_markdown
+from sloth_ci.report.outcome_markdown import outcomes_markdown
 from sloth_ci.report.terminal import show_outcome, show_plan
 from support.bodies import body
 from support.clusterworld import ClusterWorld
