@@ -10,7 +10,8 @@
     ├── RolledBackError   8   it failed, and the destination is back where it was
     ├── ForgeError        9   GitHub or GitLab said no
     │   └── RepositoryError   a Git remote said no, or Git itself failed
-    │       └── StateMoved    another writer was first
+    │       ├── StateMoved    another writer was first
+    │       └── BranchRefused the branch takes nothing but what a pull request brings
     ├── UnreachableError 10   the destination cannot be reached
     ├── LockedError      11   somebody else is syncing
     └── Interrupted     130   a person or the runner stopped it
@@ -93,6 +94,10 @@ class RepositoryError(ForgeError):
 
 class StateMoved(RepositoryError):
     """Another writer changed a ref since it was read. Read it again and decide anew."""
+
+
+class BranchRefused(RepositoryError):
+    """The branch is protected. What was to be put on it can be asked for by a pull request."""
 
 
 class UnreachableError(SlothError):

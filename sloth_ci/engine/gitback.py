@@ -4,19 +4,23 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
-from sloth_ci.core.errors import RenderError, RepositoryError, UsageError
+from sloth_ci.core.errors import ForgeError, RenderError, RepositoryError, UsageError
 from sloth_ci.core.ledger import PendingRevert
 from sloth_ci.core.outcome import RevertStatus
 from sloth_ci.core.workflow import WorkflowSpec
+from sloth_ci.engine.ports import Forge
 from sloth_ci.engine.preview import rendered
 from sloth_ci.engine.session import Session
-from sloth_ci.repo import revert
+from sloth_ci.repo import Repository, Revert, revert
+from sloth_ci.repo.address import parse_address
+from sloth_ci.repo.commits import message_with_trailers
+from sloth_ci.repo.revert import ENVIRONMENT, PLAN, REVERTS
+from sloth_ci.report.text import fenced, markdown
 
 _STATUS: dict[str, RevertStatus] = {
     "pushed": "committed",
     "already": "already",
     "nothing": "none",
-    "branch": "pull_request",
     "queued": "queued",
 }
 
@@ -36,6 +40,7 @@ def revert_in_git(session: Session, workflow: WorkflowSpec, pending: PendingReve
     to be done.
     """
     repository = session.repository(workflow.repository)
+    forge = _forge_of(session, repository)
     session.observer.phase("revert in Git")
     try:
         repository.fetch(pending.branch)
@@ -53,21 +58,60 @@ def revert_in_git(session: Session, workflow: WorkflowSpec, pending: PendingReve
         commits = [commit.sha for commit in repository.commits(base, pending.bad, paths)]
         if not commits:
             return GitBack("none", None, "no commit in between touches what is deployed")
+        message = _message(workflow, pending, commits)
+        trailers = {ENVIRONMENT: workflow.environment or "default", PLAN: pending.digest}
         result = revert(
             repository,
             pending.branch,
             commits,
             restore_from=pending.good,
             paths=paths,
-            message=_message(workflow, pending, commits),
+            message=message,
             restore=base != pending.good,
-            trailers={"Sloth-Environment": workflow.environment or "default", "Sloth-Plan": pending.digest},
+            trailers=trailers,
+            committer=forge.commit if forge else None,
         )
     except UsageError as error:  # a force-push took the commits away: there is nothing left that could be reverted
         return GitBack("none", None, f"nothing is reverted in Git: {error.message}")
     except RepositoryError as error:
         return GitBack("queued", None, f"{error.message}; the next run tries again")
+    if result.status == "branch":
+        asked = [(REVERTS, commit) for commit in commits] + list(trailers.items())
+        return GitBack("pull_request", result.commit, _asked(forge, result, pending, message, asked))
     return GitBack(_STATUS[result.status], result.commit, result.message)
+
+
+def _forge_of(session: Session, repository: Repository) -> Forge | None:
+    """The forge, where it is that of this repository: a workflow may deploy another one than the job's."""
+    forge = session.forge
+    if forge is None or repository.remote is None:
+        return None
+    address, _ = parse_address(forge.repository, cwd=session.root, environ=session.environ)
+    return forge if repository.remote.address.same(address) else None
+
+
+def _asked(
+    forge: Forge | None, result: Revert, pending: PendingRevert, message: str, trailers: list[tuple[str, str]]
+) -> str:
+    """Ask for the merge of a revert that the branch refuses. Returns what is to be told of it."""
+    if forge is None:
+        return f"{result.message}; open a pull request from {result.branch} into {pending.branch}"
+    # The words of both may become those of a commit: nothing in them puts the CI to sleep.
+    title, _, _ = message_with_trailers(message, ()).partition("\n")
+    body = (
+        f"{markdown(title)}: the deployment is back where it was, and {markdown(pending.branch)} is not, as it takes no pushes.\n\n"
+        f"{fenced(pending.reason)}\n\nMerge this, and the branch says again what is deployed. Until then what failed is not "
+        "deployed again, and what comes after it is."
+    )
+    try:
+        url = forge.request(result.branch, pending.branch, title, message_with_trailers(body, trailers))
+    except ForgeError as error:
+        hint = f" ({error.hint})" if error.hint else ""
+        return (
+            f"{result.message}; no pull request could be opened: {error.message}{hint}; "
+            f"open one from {result.branch} into {pending.branch}"
+        )
+    return f"{result.message}; merge {url}"
 
 
 def _inputs(session: Session, workflow: WorkflowSpec, revision: str) -> tuple[str, ...]:

@@ -25,10 +25,15 @@ class Gate(Protocol):
 class Forge(Protocol):
     """What a forge does for Git that a push does not."""
 
+    @property
+    def repository(self) -> str:
+        """The one that it speaks of, as `RepositorySpec.url` may name it: `owner/name`."""
+
     def commit(self, branch: str, parent: str, message: str, changes: Mapping[str, bytes | None]) -> str:
         """Commit files (None deletes one) on top of `parent`, signed by the forge, and return the new commit's id.
 
-        Raises GitError: `moved` where the branch is no longer at `parent`, `refused` where it is protected.
+        The files become regular ones that are no programs. Raises StateMoved where the branch is no longer at `parent`,
+        BranchRefused where it is protected, and ForgeError for anything else: then it may be done or not.
         """
 
     def request(self, branch: str, base: str, title: str, body: str) -> str:

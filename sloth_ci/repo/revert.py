@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
-from sloth_ci.core.errors import UsageError
+from sloth_ci.core.errors import BranchRefused, ForgeError, StateMoved, UsageError
 from sloth_ci.repo.commits import Content, Existing, make_commit, message_with_trailers
 from sloth_ci.repo.errors import GitError
 from sloth_ci.repo.history import Commit
+from sloth_ci.repo.portable import portable_changes
 from sloth_ci.repo.repository import Repository
 from sloth_ci.repo.tree import normal_path
 
@@ -20,6 +21,9 @@ _TRIES = 5
 
 Status = Literal["pushed", "already", "nothing", "branch", "queued"]
 Method = Literal["revert", "restore"]
+Committer = Callable[[str, str, str, Mapping[str, bytes | None]], str]
+"""Makes a commit at the forge, which signs it: the branch, the commit that it is on, the message, and the files (None
+deletes one). Returns the new commit's id. Raises StateMoved, BranchRefused, and ForgeError where it may be done or not."""
 
 
 @dataclass(frozen=True)
@@ -48,19 +52,21 @@ def revert(
     message: str,
     trailers: Mapping[str, str],
     restore: bool = False,
+    committer: Committer | None = None,
 ) -> Revert:
     """Undo commits (ids, the newest first) in one commit on the remote's tip of `branch`.
 
     A merge is undone against its first parent. Where a commit cannot be undone without a conflict, or with `restore`,
     `paths` get the content they have at `restore_from` instead, and nothing else changes. A call that was made before is recognised by
-    its trailers. Raises RepositoryError where the push fails for any reason but a refusal or an absent remote.
+    its trailers. `committer` makes the commit where it can, so that it is signed; else it is pushed. Raises
+    RepositoryError where the push fails for any reason but a refusal or an absent remote.
     """
     if not commits:
         raise UsageError("there is no commit to revert")
     try:
         for _ in range(_TRIES):
             repository.fetch(branch)
-            attempt = _Attempt(repository, branch, commits, message, trailers)
+            attempt = _Attempt(repository, branch, commits, message, trailers, committer)
             result = attempt.settled() or attempt.push(*attempt.build(restore_from, paths, restore=restore))
             if result is not None:
                 return result
@@ -80,12 +86,20 @@ class _Attempt:
     """One try, on one tip of the branch."""
 
     def __init__(
-        self, repository: Repository, branch: str, commits: Sequence[str], message: str, trailers: Mapping[str, str]
+        self,
+        repository: Repository,
+        branch: str,
+        commits: Sequence[str],
+        message: str,
+        trailers: Mapping[str, str],
+        committer: Committer | None,
     ) -> None:
         self._repository = repository
         self._branch = branch
         self._message = message
         self._trailers = trailers
+        self._committer = committer
+        self._unsigned = ""
         self._tip = repository.branch_tip(branch)
         # Only what the branch still contains: a force-push may have taken some away.
         self._commits = [commit for commit in commits if _is_on(repository, commit, self._tip)] or list(commits)
@@ -116,12 +130,8 @@ class _Attempt:
             changes = self._restored(restore_from, paths)
         else:
             changes = {"": Existing(tree)}
-        trailers = [(REVERTS, commit) for commit in self._commits] + list(self._trailers.items())
-        commit = make_commit(self._repository, self._tip, changes, message_with_trailers(self._message, trailers))
-        before, after = (
-            info.id for info in self._repository.objects.info([f"{c}^{{tree}}" for c in (self._tip, commit)]) if info
-        )
-        return (None if before == after else commit), method
+        commit = make_commit(self._repository, self._tip, changes, self._text)
+        return (None if self._tree(self._tip) == self._tree(commit) else commit), method
 
     def push(self, commit: str | None, method: Method) -> Revert | None:
         """Push the commit; None where the branch has moved and everything has to be computed again."""
@@ -130,11 +140,16 @@ class _Attempt:
             return Revert("nothing", None, self._branch, method, text)
         remote = self._repository.push_remote
         try:
-            remote.push(f"{commit}:refs/heads/{self._branch}")
-        except GitError as error:
-            if error.reason == "moved":
+            made = self._signed(commit)
+            if made is None:
+                remote.push(f"{commit}:refs/heads/{self._branch}")
+                made = commit
+        except StateMoved:
+            return None
+        except (BranchRefused, GitError) as error:
+            if isinstance(error, GitError) and error.reason == "moved":
                 return None
-            if error.reason != "refused":
+            if isinstance(error, GitError) and error.reason != "refused":
                 raise
             remote.push(f"{commit}:refs/heads/{self._fallback}")
             text = f"{self._branch} refuses pushes, so the revert of {self._short} is on branch {self._fallback} ({error.message})"
@@ -144,11 +159,44 @@ class _Attempt:
         how = "reverted" if method == "revert" else "undone by restoring the files (a plain revert is not possible)"
         return Revert(
             "pushed",
-            commit,
+            made,
             self._branch,
             method,
-            f"{self._short} {self._verb} {how} on {self._branch} by {commit[:10]}",
+            f"{self._short} {self._verb} {how} on {self._branch} by {made[:10]}{self._unsigned}",
         )
+
+    def _signed(self, commit: str) -> str | None:
+        """The same commit, made by the forge; None where it has to be pushed."""
+        changes = portable_changes(self._repository, self._tip, commit) if self._committer else None
+        if self._committer is None or changes is None:
+            return None
+        try:
+            made = self._committer(self._branch, self._tip, self._text, changes)
+        except (StateMoved, BranchRefused):
+            raise
+        except ForgeError as error:
+            # The revert matters more than its signature. Was it made all the same, the push finds that the branch has moved.
+            self._unsigned = f", which is not signed ({error.message})"
+            return None
+        self._repository.fetch(self._branch)
+        if self._tree(self._repository.resolve(made)) != self._tree(commit):
+            raise GitError(
+                f"the forge committed {made[:10]} to {self._branch}, and it holds other files than were sent",
+                f"compare it with its parent {self._tip[:10]}, and put right what differs",
+            )
+        return made
+
+    def _tree(self, commit: str) -> str:
+        [info] = self._repository.objects.info([f"{commit}^{{tree}}"])
+        if info is None:
+            raise GitError(f"commit {commit[:10]} has no tree", reason="corrupt")
+        return info.id
+
+    @property
+    def _text(self) -> str:
+        """The message of the commit."""
+        trailers = [(REVERTS, commit) for commit in self._commits] + list(self._trailers.items())
+        return message_with_trailers(self._message, trailers)
 
     @property
     def _verb(self) -> str:

@@ -1,0 +1,118 @@
+"""GitHub, and GitHub Enterprise: what a run in GitHub Actions asks of it. Importing this loads no client."""
+
+from __future__ import annotations
+
+import logging
+import time
+from collections.abc import Callable, Mapping, Sequence
+
+from sloth_ci.core.codeowners import Owned
+from sloth_ci.core.review import (
+    CheckReport,
+    Comment,
+    DeploymentState,
+    Overlap,
+    PlanCheck,
+    Protection,
+    PullRequest,
+    Review,
+)
+from sloth_ci.forge.github import commits, pulls
+from sloth_ci.forge.github.checks import Checks
+from sloth_ci.forge.github.client import Client, sleep
+from sloth_ci.forge.github.comments import Thread
+from sloth_ci.forge.github.deployments import Deployments
+from sloth_ci.forge.github.people import People
+
+
+def _log(message: str) -> None:
+    logging.getLogger(__name__).warning(message)
+
+
+class GitHub:
+    """One repository of GitHub, seen with the token of a job. Satisfies `ci.ports.Forge`."""
+
+    def __init__(
+        self,
+        token: str,
+        repository: str,
+        environ: Mapping[str, str],
+        *,
+        notice: Callable[[str], None] = _log,
+        pause: Callable[[float], bool] = sleep,
+        clock: Callable[[], float] = time.time,
+    ) -> None:
+        """`repository` is `owner/name`; `environ` is that of the job (`GITHUB_API_URL`, `GITHUB_RUN_ID`, ...).
+
+        `notice` gets what a person should know and no error is. `pause` waits so many seconds and says whether the run
+        is to end instead (`Stop.wait`): it is how GitHub's limits are waited out.
+        """
+        self.repository = repository
+        self._notice = notice
+        self._client = Client(token, repository, environ, pause=pause, clock=clock)
+        self._thread = Thread(self._client)
+        self._checks = Checks(self._client)
+        self._people = People(self._client, self._thread, self._checks)
+        self._deployments = Deployments(self._client)
+
+    def __repr__(self) -> str:
+        return f"GitHub({self.repository})"
+
+    @property
+    def login(self) -> str:
+        """Who the token is of: `github-actions[bot]` for a job's own."""
+        return self._client.login
+
+    def pull_request(self, number: int) -> PullRequest:
+        return pulls.pull_request(self._client, number)
+
+    def pull_request_of(self, sha: str) -> PullRequest | None:
+        return pulls.pull_request_of(self._client, sha)
+
+    def pull_request_from(self, repository: str, branch: str, sha: str) -> PullRequest | None:
+        return pulls.pull_request_from(self._client, repository, branch, sha)
+
+    def overlaps(self, pull: PullRequest, files: Sequence[str]) -> list[Overlap]:
+        return pulls.overlaps(self._client, pull, files)
+
+    def reviews(self, pull: PullRequest) -> list[Review]:
+        return self._people.reviews(pull)
+
+    def pushers(self, pull: PullRequest) -> frozenset[str]:
+        return self._people.pushers(pull)
+
+    def owners(self, rules: Sequence[Owned]) -> Mapping[str, frozenset[str]]:
+        return self._people.owners(rules)
+
+    def may_write(self, person: str) -> bool:
+        return self._people.may_write(person)
+
+    def plan_check(self, sha: str, name: str) -> PlanCheck | None:
+        return self._checks.newest(sha, name)
+
+    def report_check(self, sha: str, report: CheckReport) -> PlanCheck:
+        return self._checks.report(sha, report)
+
+    def comment(self, pull: PullRequest, marker: str, body: str) -> str:
+        return self._thread.write(pull.number, marker, body)
+
+    def find_comment(self, comment_id: int) -> Comment:
+        return self._thread.find(comment_id)
+
+    def react(self, comment_id: int, reaction: str) -> None:
+        self._thread.react(comment_id, reaction)
+
+    def protection(self, environment: str) -> Protection | None:
+        return self._deployments.protection(environment)
+
+    def deploying(self, sha: str, environment: str) -> int | None:
+        return self._deployments.start(sha, environment)
+
+    def deployed(self, deployment: int, state: DeploymentState, *, description: str, url: str = "") -> None:
+        self._deployments.say(deployment, state, description, url)
+
+    def commit(self, branch: str, parent: str, message: str, changes: Mapping[str, bytes | None]) -> str:
+        return commits.commit(self._client, branch, parent, message, changes)
+
+    def request(self, branch: str, base: str, title: str, body: str) -> str:
+        return commits.request(self._client, self._notice, branch, base, title, body)
