@@ -6,7 +6,6 @@ Nothing heavy is imported here at the top: `--help` has to be there at once.
 from __future__ import annotations
 
 import os
-import signal
 import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -116,7 +115,7 @@ def _run(options: Options, *, approve: str | None = None) -> Iterator[tuple[Run,
     from sloth_ci.forge.local import LocalGate
     from sloth_ci.report.progress import TerminalObserver
     from sloth_ci.report.terminal import show_plan
-    from sloth_ci.startup import start
+    from sloth_ci.startup import start, stoppable
 
     with TerminalObserver(file=sys.stderr) as observer:
 
@@ -127,20 +126,8 @@ def _run(options: Options, *, approve: str | None = None) -> Iterator[tuple[Run,
         gate = LocalGate(stdin=sys.stdin, stderr=sys.stderr, approved=approve, show=show)
         run = start(options, environ=os.environ, observer=observer, gate=gate)
 
-        def stop(number: int, _frame: object) -> None:
-            if run.session.stop.is_set():
-                raise KeyboardInterrupt  # asked twice
-            observer.log("warn", f"{signal.Signals(number).name}: stopping at the next safe point")
-            run.session.stop.set()
-            run.script.stop()
-
-        before = {number: signal.signal(number, stop) for number in (signal.SIGTERM, signal.SIGINT)}
-        try:
+        with stoppable(run):
             yield run, observer
-        finally:
-            for number, handler in before.items():
-                signal.signal(number, handler)
-            run.close()
 
 
 @cli.command()
@@ -371,6 +358,59 @@ def controller(**kwargs: Any) -> None:
                 "set it in the Lua file, or run sloth-ci sync",
             )
         loop(started.session)
+
+
+@cli.command()
+def ci() -> None:
+    """Do what this CI job is for: rehearse a pull request, deploy a push, answer a comment, look for drift.
+
+    The action and the template run it. It reads the job's event, and its inputs as INPUT_ variables.
+
+    \b
+    Example:
+      INPUT_COMMAND=preview sloth-ci ci
+    """
+    from sloth_ci.ci.main import run as run_job
+
+    run_job()
+
+
+@cli.command()
+@workflow_options
+@click.option("--reason", default="", help="What people are told.")
+def lock(reason: str, **kwargs: Any) -> None:
+    """Let nothing be synced until somebody takes it back. A rollback may go ahead all the same.
+
+    \b
+    Example:
+      sloth-ci lock --environment production --reason "Black Friday"
+    """
+    from sloth_ci.core.ledger import Suspension
+    from sloth_ci.engine.suspend import suspend
+
+    with _run(_options(kwargs, declare_only=True)) as (run, observer):
+        for workflow in run.choose(kwargs["environment"], kwargs["name"]):
+            by = run.session.holder
+            there = suspend(run.session, workflow, Suspension(by=by, at=run.session.clock(), reason=reason))
+            observer.log("info", f"{workflow.name} was locked by {there.by} already" if there else f"{workflow.name} is locked")
+
+
+@cli.command()
+@workflow_options
+def unlock(**kwargs: Any) -> None:
+    """Take back a lock, whoever locked it.
+
+    \b
+    Example:
+      sloth-ci unlock --environment production
+    """
+    from sloth_ci.engine.suspend import resume
+
+    with _run(_options(kwargs, declare_only=True)) as (run, observer):
+        for workflow in run.choose(kwargs["environment"], kwargs["name"]):
+            there = resume(run.session, workflow, by=run.session.holder)
+            told = f"; it was locked by {there.by}" if there else "; it was not locked"
+            observer.log("info", f"{workflow.name} is free{told}")
 
 
 @cli.command()

@@ -39,7 +39,8 @@ def scaffold(root: Path, *, target_path: str | None, ci: str, hook: bool) -> Sca
     if ci == "auto":
         ci = "gitlab" if (root / ".gitlab-ci.yml").exists() else "github"
     if ci == "github":
-        wanted[root / ".github/workflows/sloth.yml"] = (templates / "github.yml").read_text()
+        for name, template in (("sloth", "github"), ("sloth-forks", "github-forks")):
+            wanted[root / f".github/workflows/{name}.yml"] = (templates / f"{template}.yml").read_text()
     elif ci == "gitlab":
         wanted[root / ".gitlab-ci.yml"] = (templates / "gitlab.yml").read_text()
     executable = None

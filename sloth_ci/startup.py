@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import getpass
 import os
+import signal
 import socket
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -15,10 +17,11 @@ from sloth_ci.core.errors import UsageError
 from sloth_ci.core.events import Observer
 from sloth_ci.core.workflow import WorkflowSpec, did_you_mean
 from sloth_ci.engine.api import Api
-from sloth_ci.engine.ports import Gate
+from sloth_ci.engine.ports import Forge, Gate
 from sloth_ci.engine.session import Session
 
 if TYPE_CHECKING:
+    from sloth_ci.script.host import Reader
     from sloth_ci.script.run import Script
 
 WORKFLOW_FILES = ("sloth.lua", ".sloth/workflow.lua")
@@ -75,6 +78,15 @@ class Run:
 
 
 @dataclass(frozen=True)
+class Source:
+    """A Lua file that is not read from the work tree: that of the base branch, while a pull request is checked out."""
+
+    path: str
+    """In the repository."""
+    reader: Reader
+
+
+@dataclass(frozen=True)
 class Options:
     """What the command line says about the run as a whole."""
 
@@ -83,6 +95,10 @@ class Options:
     params: Mapping[str, str] = field(default_factory=dict)
     allow_env: tuple[str, ...] = ()
     rehearse: bool = False
+    source: Source | None = None
+    """Where the Lua is read from, instead of the work tree. It is trusted, and the work tree is not."""
+    builtin: bool = False
+    """Use the built-in workflow, whatever the work tree holds."""
     declare_only: bool = False
     """Calls of the file that would change something are rehearsed: only what it declares is wanted."""
 
@@ -93,39 +109,71 @@ def start(
     environ: Mapping[str, str],
     observer: Observer,
     gate: Gate,
+    forge: Forge | None = None,
     checkpoint: Callable[[str], None] = lambda name: None,
 ) -> Run:
     """Find the Lua file, run it, and return what it declared. Raises UsageError, ScriptError."""
     from sloth_ci.script.run import load
 
-    file = find_workflow_file(options.workflow_file, Path.cwd())
-    root = root_of(file) if file else _top_of(Path.cwd())
-    trusted = not is_pull_request(environ)
+    source = options.source
+    file = top_of(Path.cwd()) / source.path if source else None
+    if source is None and not options.builtin:
+        file = find_workflow_file(options.workflow_file, Path.cwd())
+    root = root_of(file) if file else top_of(Path.cwd())
+    theirs = is_pull_request(environ)
+    trusted = source is not None or options.builtin or not theirs
     session = Session(
         root=root,
         environ=environ,
         cache_dir=cache_dir(environ),
         observer=observer,
         gate=gate,
+        forge=forge,
         holder=holder(environ),
-        rehearsal=options.rehearse or options.declare_only or not trusted,
+        rehearsal=options.rehearse or options.declare_only or theirs,
         checkpoint=checkpoint,
     )
-    api = Api(session, trusted=trusted, allowed_environment=options.allow_env)
+    api = Api(session, trusted=trusted, runs_commands=not theirs, allowed_environment=options.allow_env)
     values = {"target_path": options.target_path} if options.target_path is not None else {}
     script = load(
-        file or lua_dir() / "default.lua", api, values=values, params=options.params, environ=environ, directory=root
+        file or lua_dir() / "default.lua",
+        api,
+        reader=source.reader if source else None,
+        values=values,
+        params=options.params,
+        environ=environ,
+        directory=root,
     )
     if options.target_path is not None:
         _retarget(session, options.target_path, builtin=file is None)
-    session.rehearsal = options.rehearse or not trusted
+    session.rehearsal = options.rehearse or theirs
     return Run(session, api, script, builtin=file is None)
 
 
+@contextmanager
+def stoppable(run: Run) -> Iterator[None]:
+    """SIGTERM and Ctrl-C end a run at its next safe point, and a second one at once. The run is closed at the end."""
+
+    def stop(number: int, _frame: object) -> None:
+        if run.session.stop.is_set():
+            raise KeyboardInterrupt  # asked twice
+        run.session.observer.log("warn", f"{signal.Signals(number).name}: stopping at the next safe point")
+        run.session.stop.set()
+        run.script.stop()
+
+    before = {number: signal.signal(number, stop) for number in (signal.SIGTERM, signal.SIGINT)}
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+        run.close()
+
+
 def is_pull_request(environ: Mapping[str, str]) -> bool:
-    """Whether CI runs this for a pull or merge request: whose code has no rights, and can only rehearse."""
+    """Whether CI runs this for a pull or merge request, or a group of them: whose code has no rights, and can only rehearse."""
     return (
-        environ.get("GITHUB_EVENT_NAME", "").startswith("pull_request")
+        environ.get("GITHUB_EVENT_NAME", "").startswith(("pull_request", "merge_group"))
         or environ.get("CI_PIPELINE_SOURCE") == "merge_request_event"
         or bool(environ.get("CI_MERGE_REQUEST_IID"))
     )
@@ -167,7 +215,7 @@ def root_of(file: Path) -> Path:
     return file.parent.parent if file.parent.name == ".sloth" else file.parent
 
 
-def _top_of(folder: Path) -> Path:
+def top_of(folder: Path) -> Path:
     """The top of the repository around a folder, else the folder itself."""
     return next((above for above in (folder, *folder.parents) if (above / ".git").exists()), folder)
 

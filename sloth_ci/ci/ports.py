@@ -30,6 +30,9 @@ class Forge(GitForge, Protocol):
     def pull_request_of(self, sha: str) -> PullRequest | None:
         """The pull request that brought a commit to its branch: by merge, squash or rebase. Else the open one whose head it is."""
 
+    def pull_request_from(self, repository: str, branch: str, sha: str) -> PullRequest | None:
+        """The open pull request from a branch of a repository (`owner/name`, may be a fork) whose head is that commit."""
+
     def reviews(self, pull: PullRequest) -> list[Review]:
         """The last word of each person: approving and rejecting reviews, and comments that say `/sloth approve`.
 

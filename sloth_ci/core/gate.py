@@ -12,7 +12,7 @@ import msgspec
 
 from sloth_ci.core.plan import Impact, Plan
 from sloth_ci.core.review import PlanCheck, Protection, PullRequest, Review
-from sloth_ci.core.stale import explain, which_half
+from sloth_ci.core.stale import change_digests, explain, which_half
 from sloth_ci.core.words import plural
 from sloth_ci.core.workflow import ApprovalSpec
 
@@ -55,6 +55,18 @@ def judge(plan: Plan, rules: ApprovalSpec | None, evidence: Evidence) -> Verdict
     if rules is not None and plan.changes:
         _reviews(plan, rules, evidence, missing, given)
     return Verdict(tuple(missing), tuple(given))
+
+
+def is_same(check: PlanCheck, plan: Plan) -> bool:
+    """Whether a plan does what was shown in a check, and nothing else.
+
+    The digests say so. Where another pull request was merged and deployed in between they differ, as they cover all that the
+    revision declares; then the changes do, each with its fields. Values of Secrets cannot be compared in this way.
+    """
+    if check.digest == plan.digest:
+        return True
+    masked = any(field.masked for change in plan.changes for field in change.fields)
+    return bool(check.changes) and not masked and check.changes == change_digests(plan)
 
 
 def reviews_needed(plan: Plan, rules: ApprovalSpec) -> int | None:
@@ -112,7 +124,7 @@ def _reviews(plan: Plan, rules: ApprovalSpec, evidence: Evidence, missing: list[
     if check is None:
         missing.append(f"no plan was reported on {pull.head_sha[:10]}, so there is none that was approved: preview it")
         return
-    if check.digest != plan.digest:
+    if not is_same(check, plan):
         missing.append(f"what was approved is another plan: {_difference(check, plan)}")
         return
     against = [

@@ -83,7 +83,7 @@ def make_plan(
     """
     wanted = {manifest.ref: manifest for manifest in desired.manifests}
     drafts, kept = _drafts(workflow, wanted, live)
-    conflicts = [*live.observed.conflicts, *(_merge_conflict(path) for path in merge_conflicts)]
+    conflicts = [*live.observed.conflicts, *(merge_conflict(path) for path in merge_conflicts)]
     conflicts += [_duplicate(first, second) for first, second in desired.duplicates]
     finished: list[_Draft] = []
     for draft in drafts:
@@ -229,7 +229,8 @@ def _shown(value: object) -> object:
     return None if value is UNSET else value
 
 
-def _merge_conflict(path: str) -> Conflict:
+def merge_conflict(path: str) -> Conflict:
+    """Why a file keeps two branches from being merged."""
     return Conflict(
         "git_merge",
         path,

@@ -34,6 +34,11 @@ class SlashCommand(NamedTuple):
     reason: str = ""
 
 
+def command_line(comment: str) -> str | None:
+    """The first line of a comment that is a command, as it is written; None where there is none."""
+    return next((line for line in _own_lines(comment) if _LINE.fullmatch(line)), None)
+
+
 def find_command(comment: str, environments: Sequence[str]) -> SlashCommand | None:
     """The command in a comment, or None. One a comment; what is quoted or in a code block is none.
 

@@ -18,6 +18,7 @@ from sloth_ci.core.secrets import is_secret_name
 from sloth_ci.core.workflow import RepositorySpec, WorkflowSpec, read_table
 from sloth_ci.engine.branching import by_strategy
 from sloth_ci.engine.controller import one_pass
+from sloth_ci.engine.freeze import check_freezes
 from sloth_ci.engine.preview import preview
 from sloth_ci.engine.rollback import PREVIOUS, rollback
 from sloth_ci.engine.session import Session, Stop
@@ -32,10 +33,18 @@ _ALLOWED_PREFIXES = ("SLOTH_", "GITHUB_", "CI_", "GITLAB_", "RUNNER_")
 class Api:
     """`script.host.Host` on the real engine."""
 
-    def __init__(self, session: Session, *, trusted: bool, allowed_environment: tuple[str, ...] = ()) -> None:
+    def __init__(
+        self,
+        session: Session,
+        *,
+        trusted: bool,
+        runs_commands: bool | None = None,
+        allowed_environment: tuple[str, ...] = (),
+    ) -> None:
         self._session = session
         self._allowed = {*ALLOWED_ENVIRONMENT, *allowed_environment}
         self.trusted = trusted
+        self.runs_commands = trusted if runs_commands is None else runs_commands
         self.plans: dict[str, Plan] = {}
         """The last plan of each workflow that the script asked for."""
         self.outcomes: list[SyncOutcome] = []
@@ -68,6 +77,7 @@ class Api:
         if "name" not in table:
             table["name"] = self._name_of(repository)
         workflow, inactive = by_strategy(self._session, read_table(table, WorkflowSpec, what))
+        check_freezes(workflow)
         return self._session.add_workflow(workflow, inactive=inactive)
 
     def _repository(self, given: object, credentials: object, branch: object, what: str) -> RepositorySpec:

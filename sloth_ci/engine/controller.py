@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import heapq
+from collections.abc import Callable
 from dataclasses import replace
 from typing import NamedTuple
 
@@ -53,20 +54,28 @@ class Turn(NamedTuple):
     error: SlothError | None = None
 
 
-def one_pass(session: Session) -> list[Turn]:
-    """Sync each auto-sync workflow once. One that fails does not stop those that do not depend on it."""
+Act = Callable[[Session, WorkflowSpec], SyncOutcome]
+"""What is done with a workflow in its turn: a sync, or one with something around it."""
+
+
+def one_pass(session: Session, workflows: list[WorkflowSpec] | None = None, act: Act = sync) -> list[Turn]:
+    """Sync each of some workflows once; without a list, those with `auto_sync`.
+
+    One that fails does not stop those that do not depend on it.
+    """
     broken: set[str] = set()
-    return [_turn(session, workflow, broken) for workflow in in_order(session, auto_synced(session))]
+    chosen = auto_synced(session) if workflows is None else workflows
+    return [_turn(session, workflow, broken, act) for workflow in in_order(session, chosen)]
 
 
-def _turn(session: Session, workflow: WorkflowSpec, broken: set[str]) -> Turn:
+def _turn(session: Session, workflow: WorkflowSpec, broken: set[str], act: Act = sync) -> Turn:
     """Sync one workflow, unless one it depends on is `broken`; whether it is broken itself is noted there."""
     names = {workflow.name, workflow.id}
     waits_for = next((name for name in workflow.depends_on if name in broken), None)
     try:
         if waits_for:
             raise ConflictError(f"{workflow.name} is not synced, as {waits_for} failed")
-        turn = Turn(workflow, sync(replace(session, stop=session.stop.child()), workflow))
+        turn = Turn(workflow, act(replace(session, stop=session.stop.child()), workflow))
     except SlothError as error:
         if isinstance(error, Interrupted) and session.stop.is_set():
             raise

@@ -11,6 +11,11 @@ from sloth_ci.engine.place import locked, open_place
 from sloth_ci.engine.session import Session
 
 
+def suspension_of(session: Session, workflow: WorkflowSpec) -> Suspension | None:
+    """The suspension of a workflow, if any."""
+    return open_place(session, workflow).ledger.load().suspended
+
+
 def suspend(session: Session, workflow: WorkflowSpec, suspension: Suspension) -> Suspension | None:
     """Suspend a workflow. Returns whose suspension was there before, which then stays as it is.
 

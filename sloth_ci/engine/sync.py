@@ -61,7 +61,7 @@ def sync(
     if session.rehearsal:
         return _rehearse(session, workflow, head)
     if approved is None and session.gate.guards(workflow):
-        approved = _ask(session, workflow, head)
+        approved = let_through(session, workflow, head)
     place = open_place(session, workflow)
     started = session.clock()
     with locked(place):
@@ -105,8 +105,11 @@ def _outcome(workflow: WorkflowSpec, plan: Plan, sync_id: str, status: OutcomeSt
     )
 
 
-def _ask(session: Session, workflow: WorkflowSpec, head: str | None) -> Plan:
-    """Have the plan approved before the lock is taken: a person may think for as long as it takes."""
+def let_through(session: Session, workflow: WorkflowSpec, head: str | None) -> Plan:
+    """Have the plan pass the gate, before the lock is taken: a person may think for as long as it takes.
+
+    What is returned can be `approved` of `sync`. Raises ConflictError for conflicts and in a freeze, ApprovalError.
+    """
     plan = preview(session, workflow, head=head)
     if plan.conflicts:
         raise _conflict(plan)

@@ -180,6 +180,11 @@ class Bindings:
     def run_command(self, context: Context, line: object, options: object = None) -> dict[str, object]:
         """`exec.run`, which is what a task's shell command goes through, too."""
         self._trusted("exec.run")
+        if not self._host.runs_commands:
+            raise UsageError(
+                "exec.run runs no command for a pull request, whose files it may be",
+                "run it in a task: tasks run on merge. What a declaration needs, read from the environment",
+            )
         if not isinstance(line, str) and not (
             isinstance(line, list) and line and all(isinstance(word, str) for word in line)
         ):

@@ -20,6 +20,8 @@ class Host(Protocol):
 
     trusted: bool
     """False for code of a pull request: it gets neither commands, nor HTTP, nor the environment."""
+    runs_commands: bool
+    """False while the work tree is that of a pull request: its programs do not run, whoever asks for them."""
 
     @property
     def rehearsal(self) -> bool:

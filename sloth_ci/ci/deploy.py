@@ -1,0 +1,190 @@
+"""A push to a deployed branch: for each workflow, hold the plan against its gate, sync, and tell everybody."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
+
+from sloth_ci.ci.job import Job
+from sloth_ci.core.errors import Interrupted, SlothError
+from sloth_ci.core.outcome import RollbackOutcome, SyncOutcome
+from sloth_ci.core.plan import Plan
+from sloth_ci.core.review import DeploymentState, PullRequest
+from sloth_ci.core.words import first_line
+from sloth_ci.core.workflow import WorkflowSpec
+from sloth_ci.engine.controller import Turn, in_order, one_pass
+from sloth_ci.engine.pending import pending_revisions
+from sloth_ci.engine.preview import head_of, preview
+from sloth_ci.engine.session import Session
+from sloth_ci.engine.suspend import resume, suspension_of
+from sloth_ci.engine.sync import let_through, sync
+from sloth_ci.output import log_tasks, outcomes_code
+from sloth_ci.report.comment import Shown, deployment_comment
+from sloth_ci.startup import Run
+
+MARKER = "sloth-ci:deployment"
+"""Of the one comment about what became of a merged pull request."""
+
+
+def deploy(job: Job) -> int:
+    """The tasks of the Lua file, then each workflow in the order of its dependencies. Returns the exit code."""
+    if job.event.deleted:
+        job.observer.log("info", "the push deleted its branch: there is nothing to deploy")
+        return 0
+    with job.started() as run:
+        tasks(job, run)
+        touched = {outcome.workflow_id for outcome in run.api.outcomes}
+        job.outcomes.extend(run.api.outcomes)
+        chosen = [workflow for workflow in job.ours(run) if workflow.id not in touched]
+        wanted = [w for w in chosen if w.auto_sync or job.gate.rules(w) is not None]
+        _preview_only(job, run, [w for w in in_order(run.session, chosen) if w not in wanted])
+        revisions = _revisions(job, run.session, wanted)
+        for turn in one_pass(run.session, [w for w in wanted if revisions.get(w.id)], _in_turn(job, revisions)):
+            take(job, turn)
+        write_back(job, job.gate.pull_of(job.event.sha))
+    return finish(job)
+
+
+def sync_all(job: Job) -> int:
+    """Sync every workflow of the environment, also those that nothing but a person syncs."""
+    with job.started(only_declared=True) as run:
+        wanted = in_order(run.session, job.chosen(run))
+
+        def act(session: Session, workflow: WorkflowSpec) -> SyncOutcome:
+            return deploy_revision(job, session, workflow, head_of(session, workflow, job.inputs.head or None))
+
+        for turn in one_pass(run.session, wanted, act):
+            take(job, turn)
+        write_back(job, job.gate.pull_of(job.event.sha))
+    return finish(job)
+
+
+def take(job: Job, turn: Turn) -> None:
+    """Remember what a turn came to."""
+    if turn.outcome is not None:
+        job.outcomes.append(turn.outcome)
+    elif turn.error is not None:
+        job.attempt(turn.workflow.environment or turn.workflow.name, turn.error)
+
+
+def tasks(job: Job, run: Run) -> None:
+    """Run the task that was asked for, else those of every `workflow.define`. Raises what a failed task raised."""
+    script = run.script
+    ended = [script.run_task(job.inputs.task)] if job.inputs.task else script.run_definitions()
+    for outcome in ended:
+        log_tasks(outcome, job.observer)
+        outcome.check()
+
+
+def finish(job: Job) -> int:
+    """Outputs, summary and report; returns the exit code."""
+    job.report(job.about())
+    job.tell_plans()
+    job.tell_outcomes()
+    code = outcomes_code(job.outcomes)
+    return code or (job.problems[0][1].exit_code if job.problems else 0)
+
+
+def _preview_only(job: Job, run: Run, workflows: Sequence[WorkflowSpec]) -> None:
+    """What nobody approved and nobody wants to be synced by itself is shown."""
+    for workflow in workflows:
+        if not workflow.diff_preview:
+            continue
+        try:
+            plan = preview(run.session, workflow)
+        except SlothError as error:
+            job.attempt(workflow.environment or workflow.name, error)
+            continue
+        job.keep(Shown(plan=plan))
+
+
+def _revisions(job: Job, session: Session, workflows: Sequence[WorkflowSpec]) -> dict[str, list[str]]:
+    """What is to be synced of each workflow, in order.
+
+    Where approvals are asked for, each commit that is not deployed yet goes by itself, the oldest first: its approval is for
+    its own plan, and a job that the runner dropped must not have two of them judged as one. What a later job has deployed
+    already is left alone.
+    """
+    found: dict[str, list[str]] = {}
+    for workflow in workflows:
+        try:
+            pending = pending_revisions(session, workflow, job.event.sha)
+        except SlothError as error:
+            job.attempt(workflow.environment or workflow.name, error)
+            continue
+        if not pending:
+            job.observer.log("info", f"{workflow.name}: something newer than {job.event.sha[:10]} is deployed already")
+        found[workflow.id] = pending if job.gate.rules(workflow) is not None else pending[-1:]
+    return found
+
+
+def _in_turn(job: Job, revisions: Mapping[str, Sequence[str]]) -> Callable[[Session, WorkflowSpec], SyncOutcome]:
+    """What is done with a workflow in its turn."""
+
+    def act(session: Session, workflow: WorkflowSpec) -> SyncOutcome:
+        *before, last = revisions[workflow.id]
+        for revision in before:
+            outcome = deploy_revision(job, session, workflow, revision)
+            if outcome.status == "failed":
+                return outcome
+            job.outcomes.append(outcome)
+        return deploy_revision(job, session, workflow, last)
+
+    return act
+
+
+def deploy_revision(job: Job, session: Session, workflow: WorkflowSpec, revision: str) -> SyncOutcome:
+    """Let one revision through the gate and sync it, with a deployment at the forge around it."""
+    pull = job.gate.pull_of(revision)
+    session = replace(session, pull_request=pull.number if pull else None)
+    plan = let_through(session, workflow, revision)
+    job.keep(Shown(plan=plan))
+    job.show(plan)
+    if not plan.changes:
+        return sync(session, workflow, head=revision, approved=plan)
+    deployment = job.forge.deploying(revision, workflow.environment) if workflow.environment else None
+    try:
+        outcome = sync(session, workflow, head=revision, approved=plan)
+    except Interrupted:
+        _say(job, deployment, "failure", "interrupted; the next run goes on from here")
+        raise
+    except SlothError as error:
+        _say(job, deployment, "failure", error.message)
+        raise
+    failed = outcome.status == "failed"
+    _say(job, deployment, "failure" if failed else "success", outcome.message)
+    if pull is not None and pull.state == "merged" and not failed:
+        resume_for(session, workflow, pull)
+    return outcome
+
+
+def resume_for(session: Session, workflow: WorkflowSpec, pull: PullRequest) -> bool:
+    """End a suspension that was for a pull request which has come to its end. Returns whether there was one."""
+    suspended = suspension_of(session, workflow)
+    if suspended is None or suspended.pull_request != pull.number:
+        return False
+    resume(session, workflow, by=f"the end of #{pull.number}")
+    return True
+
+
+def _say(job: Job, deployment: int | None, state: DeploymentState, message: str) -> None:
+    """What became of a deployment. That the forge does not hear of it changes nothing about what was done."""
+    if deployment is None:
+        return
+    try:
+        job.forge.deployed(deployment, state, description=first_line(message), url="")
+    except SlothError as error:
+        job.observer.log("warn", error.message)
+
+
+def write_back(job: Job, pull: PullRequest | None) -> None:
+    """Tell the pull request what became of it. A comment that cannot be written does not make a sync fail."""
+    told: Sequence[SyncOutcome | RollbackOutcome] = [one for one in job.outcomes if one.status != "nothing"]
+    notes = [f"{name}: {first_line(error.message)}" for name, error in job.problems]
+    if pull is None or not (told or notes):
+        return
+    try:
+        body = deployment_comment(told, sha=job.event.sha, links={"run": job.run_url}, notes=notes)
+        job.outputs.set("comment-url", job.forge.comment(pull, MARKER, body))
+    except SlothError as error:
+        job.observer.log("warn", f"#{pull.number} was not told: {error.message}")

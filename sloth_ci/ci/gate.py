@@ -1,0 +1,151 @@
+"""The gate in CI: what the forge recorded about a plan, held against the rules of its workflow."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+
+from msgspec.structs import replace
+
+from sloth_ci.ci.ports import Forge
+from sloth_ci.core.codeowners import PLACES, changed_files, rules_for
+from sloth_ci.core.errors import ApprovalError, SlothError
+from sloth_ci.core.gate import Evidence, Verdict, judge
+from sloth_ci.core.plan import Plan
+from sloth_ci.core.review import PlanCheck, Protection, PullRequest, Review
+from sloth_ci.core.workflow import ApprovalSpec, WorkflowSpec
+from sloth_ci.engine.preview import preview
+from sloth_ci.engine.session import Session
+
+
+def check_name(workflow: WorkflowSpec, session: Session) -> str:
+    """The name of a workflow's check: that of its environment, and its own where several share that."""
+    where = workflow.environment or workflow.name
+    sharing = [w for w in session.workflows.values() if (w.environment or w.name) == where]
+    return f"sloth-ci / {where}" if len(sharing) == 1 else f"sloth-ci / {where} / {workflow.name}"
+
+
+def approval_name(name: str) -> str:
+    """The name of the check that says whether a plan may be merged."""
+    return f"{name} / approval"
+
+
+class ForgeGate:
+    """`engine.ports.Gate` of a job that deploys. What it asks of the forge it asks once."""
+
+    def __init__(self, forge: Forge, *, least_approvals: int = 0) -> None:
+        self._forge = forge
+        self._least = least_approvals
+        self._session: Session | None = None
+        self._workflows: Callable[[], list[WorkflowSpec]] = list
+        self._pulls: dict[str, PullRequest | None] = {}
+        self._reviews: dict[int, tuple[list[Review], frozenset[str]]] = {}
+        self._protections: dict[str, Protection | None] = {}
+
+    def attach(self, session: Session, workflows: Callable[[], list[WorkflowSpec]]) -> None:
+        """Know the run that this gate is the gate of, and the workflows that `io.read()` asks about."""
+        self._session, self._workflows = session, workflows
+
+    def belongs(self, revision: str, pull: PullRequest) -> None:
+        """Say which pull request brings a revision, where the forge cannot know it yet."""
+        self._pulls[revision] = pull
+
+    def pull_of(self, revision: str) -> PullRequest | None:
+        """The pull request that brought a revision."""
+        if revision not in self._pulls:
+            self._pulls[revision] = self._forge.pull_request_of(revision)
+        return self._pulls[revision]
+
+    def rules(self, workflow: WorkflowSpec) -> ApprovalSpec | None:
+        """The workflow's own, raised to what the action's input demands."""
+        rules = workflow.approval_rules
+        if self._least and (rules is None or rules.reviews < self._least):
+            rules = replace(rules or ApprovalSpec(), reviews=self._least)
+        return rules
+
+    # --- engine.ports.Gate
+
+    def guards(self, workflow: WorkflowSpec) -> bool:
+        """Every workflow: where it has no rules, its environment may have some at the forge."""
+        return True
+
+    def check(self, workflow: WorkflowSpec, plan: Plan) -> None:
+        """Raises ApprovalError that says all that is missing."""
+        pull = self.pull_of(plan.revision)
+        verdict = self.verdict(workflow, plan, pull, deploying=True)
+        if not verdict.open:
+            where = f" on {pull.url}" if pull else ""
+            raise ApprovalError(
+                f"{plan.name} is not approved{where}: {'; '.join(verdict.missing)}",
+                "when it is, run this job again",
+            )
+
+    def ask(self) -> str:
+        """`y` where the gate of every workflow of this run is open for what would be deployed now."""
+        if self._session is None or self._session.rehearsal:
+            return ""
+        for workflow in self._workflows():
+            try:
+                plan = preview(self._session, workflow)
+                if plan.conflicts or not self.verdict(workflow, plan, self.pull_of(plan.revision), deploying=True).open:
+                    return ""
+            except SlothError as error:
+                self._session.observer.log("warn", f"{workflow.name}: {error.message}")
+                return ""
+        return "y"
+
+    # --- evidence
+
+    def verdict(
+        self,
+        workflow: WorkflowSpec,
+        plan: Plan,
+        pull: PullRequest | None,
+        *,
+        deploying: bool,
+        check: PlanCheck | None = None,
+    ) -> Verdict:
+        """Hold a plan against the rules. `check`: that of the plan, where it is known already."""
+        rules = self.rules(workflow)
+        protection = self._protection(workflow.environment) if deploying else None
+        evidence = Evidence(pull=pull, protection=protection)
+        if rules is not None and plan.changes and pull is not None:
+            reviews, pushers = self._said(pull)
+            evidence = Evidence(
+                pull=pull,
+                protection=protection,
+                check=check or self._forge.plan_check(pull.head_sha, check_name(workflow, self._run)),
+                reviews=reviews,
+                pushers=pushers,
+                owners=self._owners(workflow, plan, pull) if rules.code_owners else {},
+            )
+        return judge(plan, rules, evidence)
+
+    @property
+    def _run(self) -> Session:
+        if self._session is None:
+            raise ValueError("the gate is not attached to a run")
+        return self._session
+
+    def _said(self, pull: PullRequest) -> tuple[list[Review], frozenset[str]]:
+        if pull.number not in self._reviews:
+            self._reviews[pull.number] = (self._forge.reviews(pull), self._forge.pushers(pull))
+        return self._reviews[pull.number]
+
+    def _protection(self, environment: str | None) -> Protection | None:
+        if environment is None:
+            return None
+        if environment not in self._protections:
+            self._protections[environment] = self._forge.protection(environment)
+        return self._protections[environment]
+
+    def _owners(self, workflow: WorkflowSpec, plan: Plan, pull: PullRequest) -> Mapping[str, frozenset[str]]:
+        """By the file that the base branch has: a pull request does not choose its own owners."""
+        repository = self._run.repository(workflow.repository)
+        base = pull.base_sha if pull.state == "open" else repository.first_parent(plan.revision) or plan.revision
+        for place in PLACES:
+            entry = repository.entry(repository.resolve(base), place)
+            if entry is not None:
+                [(_, text)] = repository.read([entry.blob])
+                rules = rules_for(text.decode("utf-8", "replace"), changed_files(plan))
+                return self._forge.owners(rules)
+        return {}

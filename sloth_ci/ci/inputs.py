@@ -1,0 +1,105 @@
+"""The inputs of the action, as the runner hands them over."""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import re
+from collections.abc import Mapping
+from typing import Literal, get_args
+
+import msgspec
+
+from sloth_ci.core.errors import UsageError
+from sloth_ci.core.workflow import did_you_mean
+from sloth_ci.report.checkrun import FailOn
+
+Command = Literal["auto", "preview", "sync", "run", "drift", "rollback", "report", "doctor"]
+WhenToComment = Literal["true", "false", "changes"]
+
+
+class Inputs(msgspec.Struct, frozen=True, kw_only=True, rename=lambda name: name.replace("_", "-")):
+    """One field for each input of action.yml; the texts there are what users read."""
+
+    command: Command = "auto"
+    workflow: str = ""
+    environment: str = ""
+    task: str = ""
+    params: str = ""
+    target_path: str = ""
+    github_token: str = ""
+    kubeconfig: str = ""
+    base: str = ""
+    head: str = ""
+    approvals: str = ""
+    comment: WhenToComment = "true"
+    fail_on: FailOn = "conflicts"
+    working_directory: str = ""
+    allow_env: str = ""
+    to: str = "previous"
+    reason: str = ""
+    bundle: str = ""
+
+    def __repr__(self) -> str:
+        return f"Inputs(command={self.command!r})"  # a token and a kubeconfig are among the others
+
+    @property
+    def pairs(self) -> dict[str, str]:
+        """`params`, a `K=V` on each line. Raises UsageError."""
+        found: dict[str, str] = {}
+        for line in filter(None, map(str.strip, self.params.splitlines())):
+            key, equals, value = line.partition("=")
+            if not equals or not key:
+                raise UsageError(f"params: '{line}': expected K=V", 'for example reason=new prices, one on each line')
+            found[key.strip()] = value.strip()
+        return found
+
+    @property
+    def variables(self) -> tuple[str, ...]:
+        """`allow-env`, names apart by commas, blanks or lines."""
+        return tuple(filter(None, re.split(r"[\s,]+", self.allow_env)))
+
+    @property
+    def least_approvals(self) -> int:
+        """`approvals`: how many a plan takes at least, where the Lua file asks for fewer. Raises UsageError."""
+        if not self.approvals.strip():
+            return 0
+        if not re.fullmatch(r"\s*\d{1,2}\s*", self.approvals):
+            raise UsageError(f"approvals: '{self.approvals}': expected a number of people")
+        return int(self.approvals)
+
+
+def read_inputs(environ: Mapping[str, str]) -> Inputs:
+    """Read `INPUT_*`: the runner puts names into capitals and keeps their dashes. An empty input is one that was not given.
+
+    Raises UsageError for a word that an input does not know.
+    """
+    given: dict[str, str] = {}
+    for field in msgspec.structs.fields(Inputs):
+        value = environ.get(f"INPUT_{field.encode_name.upper()}", "")
+        if value.strip():
+            given[field.encode_name] = value
+    for field in msgspec.structs.fields(Inputs):
+        words = get_args(field.type)
+        value = given.get(field.encode_name, "").strip()
+        if words and value:
+            if value not in words:
+                raise UsageError(f"{field.encode_name}: unknown word '{value}'", did_you_mean(value, words))
+            given[field.encode_name] = value
+    return msgspec.convert(given, Inputs)
+
+
+def kubeconfig_text(value: str) -> str:
+    """A kubeconfig that was given as it is, or in base64. Raises UsageError where it is neither."""
+    if "clusters" in value:
+        return value
+    try:
+        text = base64.b64decode("".join(value.split()), validate=True).decode()
+    except (binascii.Error, UnicodeDecodeError, ValueError):
+        text = ""
+    if "clusters" not in text:
+        raise UsageError(
+            "kubeconfig: this is no kubeconfig",
+            "give the file's content, or its base64, from a secret: kubeconfig: ${{ secrets.KUBECONFIG }}",
+        )
+    return text

@@ -1,0 +1,89 @@
+"""What the container runs: find out why, do what is to be done, and leave the outputs."""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Callable, Mapping
+from pathlib import Path
+
+from sloth_ci.ci.comment import answer_comment
+from sloth_ci.ci.deploy import deploy, sync_all
+from sloth_ci.ci.event import Event, Kind
+from sloth_ci.ci.gate import ForgeGate
+from sloth_ci.ci.github_event import read_event
+from sloth_ci.ci.inputs import Command, Inputs, read_inputs
+from sloth_ci.ci.job import Job
+from sloth_ci.ci.manual import diagnose, preview_all, roll_back
+from sloth_ci.ci.outputs import Outputs
+from sloth_ci.ci.rehearse import rehearse
+from sloth_ci.ci.relay import relay
+from sloth_ci.ci.tidy import tidy
+from sloth_ci.ci.watch import look_for_drift, only_drift
+from sloth_ci.ci.workspace import become_owner, environment, workspace_of
+from sloth_ci.core.errors import SlothError, UsageError
+from sloth_ci.forge.github import GitHub
+from sloth_ci.report.progress import TerminalObserver
+
+Flow = Callable[[Job], int]
+
+_BY_EVENT: Mapping[Kind, Flow] = {
+    "pull_request": rehearse,
+    "review": rehearse,
+    "merge_group": rehearse,
+    "push": deploy,
+    "dispatch": deploy,
+    "schedule": look_for_drift,
+    "comment": answer_comment,
+    "relay": relay,
+}
+_BY_COMMAND: Mapping[Command, Flow] = {
+    "sync": sync_all,
+    "run": deploy,
+    "drift": only_drift,
+    "rollback": roll_back,
+    "report": relay,
+    "doctor": diagnose,
+}
+
+
+def main(environ: Mapping[str, str]) -> int:
+    """Run a job and return its exit code. Raises SlothError, which is told to the runner, too."""
+    outputs = Outputs(environ)
+    try:
+        workspace = workspace_of(environ)
+        become_owner(workspace, environ)
+        inputs = read_inputs(environ)
+        event = read_event(environ)
+        with environment(environ, inputs, workspace) as env, TerminalObserver(file=sys.stderr) as observer:
+            forge = GitHub(inputs.github_token, event.repository, environ=env)
+            gate = ForgeGate(forge, least_approvals=inputs.least_approvals)
+            job = Job(env, inputs, event, forge, gate, outputs, observer, workspace)
+            return flow_of(inputs, event)(job)
+    except SlothError as error:
+        outputs.error(f"{error.message}\n{error.hint}" if error.hint else error.message)
+        raise
+
+
+def flow_of(inputs: Inputs, event: Event) -> Flow:
+    """What is to be done: what the input `command` says, else what the event asks for.
+
+    Raises UsageError where a pull request asks for what only the base branch may do.
+    """
+    command = inputs.command
+    if command == "preview":
+        return rehearse if event.kind in {"pull_request", "review", "merge_group"} else preview_all
+    if command != "auto":
+        if event.kind in {"pull_request", "review", "merge_group"} and command not in {"doctor", "report", "drift"}:
+            raise UsageError(
+                f"command: {command}: a pull request is only ever rehearsed", "leave `command` out, or use it on push"
+            )
+        return _BY_COMMAND[command]
+    if event.kind == "pull_request" and event.action == "closed":
+        return tidy
+    return _BY_EVENT[event.kind]
+
+
+def run() -> None:
+    """For the command line. Ends the process."""
+    sys.exit(main({**os.environ, "PWD": str(Path.cwd())}))

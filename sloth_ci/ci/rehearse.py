@@ -1,0 +1,137 @@
+"""A pull request, a review of one, or a merge group: plan what the merge would bring, and report it."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Sequence
+from pathlib import Path
+
+from sloth_ci.ci.base import BaseLua
+from sloth_ci.ci.bundle import write_bundle
+from sloth_ci.ci.gate import approval_name, check_name
+from sloth_ci.ci.job import Job
+from sloth_ci.core.codeowners import changed_files
+from sloth_ci.core.errors import ConflictError, SlothError
+from sloth_ci.core.plan import Impact, Plan
+from sloth_ci.core.review import Overlap, PlanCheck, PullRequest
+from sloth_ci.core.workflow import RepositorySpec, WorkflowSpec
+from sloth_ci.engine.freeze import frozen
+from sloth_ci.engine.pull import preview_builtin, preview_merge
+from sloth_ci.report.checkrun import approval_report, failed_report, plan_report
+from sloth_ci.report.comment import Shown, pull_request_comment
+from sloth_ci.report.ladder import Places
+from sloth_ci.repo import open_repository
+from sloth_ci.startup import Run, cache_dir
+
+MARKER = "sloth-ci:preview"
+"""Of the one comment that a pull request has from us."""
+CHANGES = 20
+"""Exit code where `fail-on` speaks of changes and there are some, as of `preview --exit-code`."""
+
+
+def rehearse(job: Job) -> int:
+    """Plan, report, and return the exit code. What one workflow cannot do does not keep the others from it."""
+    event = job.event
+    branch = event.branch or ""
+    repository = open_repository(
+        RepositorySpec(url="."), cwd=Path.cwd(), environ=job.environ, cache_dir=cache_dir(job.environ)
+    )
+    try:
+        lua = BaseLua(repository, repository.branch_tip(branch), given=job.inputs.workflow, folder=Path.cwd())
+        with job.started(source=lua.source, builtin=lua.source is None, rehearse=True, only_declared=True) as run:
+            _plan_all(job, run)
+            _report(job, _about_lua(lua, lua.changed_by(event.sha), branch))
+    finally:
+        repository.close()
+    return exit_code(job)
+
+
+def _plan_all(job: Job, run: Run) -> None:
+    """The plan of each workflow, with what its gate says, reported as checks as soon as it is there."""
+    for workflow in job.ours(run):
+        name = check_name(workflow, run.session)
+        try:
+            plan = _plan(job, run, workflow)
+        except SlothError as error:
+            job.attempt(workflow.environment or workflow.name, error)
+            if not job.event.untrusted:
+                job.forge.report_check(job.event.sha, failed_report(job.failed[-1], name=name))
+            continue
+        job.show(plan)
+        one = Shown(plan=plan, notes=tuple(frozen(run.session, workflow, plan)))
+        job.keep(one if job.event.untrusted else _check(job, workflow, one, name))
+
+
+def _plan(job: Job, run: Run, workflow: WorkflowSpec) -> Plan:
+    if run.builtin:
+        return preview_builtin(run.session, workflow, job.event.sha)
+    # Nobody gave the job of a fork a way into the cluster.
+    return preview_merge(run.session, workflow, job.event.sha, only_git=job.event.untrusted)
+
+
+def _check(job: Job, workflow: WorkflowSpec, one: Shown, name: str) -> Shown:
+    """Report a plan as a check, and beside it what it still takes to be approved."""
+    plan, pull = one.plan, job.event.pull
+    verdict = None
+    if pull is not None and job.gate.rules(workflow) is not None:
+        known = job.forge.plan_check(pull.head_sha, name)
+        if known is None or known.digest != plan.digest:  # so it is shown from now on, and no approval is for it yet
+            known = PlanCheck(id=0, name=name, digest=plan.digest, completed=time.time())
+        verdict = job.gate.verdict(workflow, plan, pull, deploying=False, check=known)
+    places = Places(summary=job.run_url)
+    report = plan_report(
+        plan, name=name, verdict=verdict, fail_on=job.inputs.fail_on, notes=one.notes, places=places
+    )
+    url = job.forge.report_check(job.event.sha, report).url
+    if verdict is not None:
+        job.forge.report_check(job.event.sha, approval_report(plan, verdict, name=approval_name(name)))
+    return Shown(plan=plan, verdict=verdict, check_url=url, notes=one.notes)
+
+
+def _about_lua(lua: BaseLua, changed: Sequence[str], branch: str) -> tuple[str, ...]:
+    if not changed:
+        return ()
+    named = ", ".join(changed)
+    if lua.path is None:
+        return (f"{named} is new in this pull request, and counts once it is merged: this plan is made without it",)
+    return (f"this pull request changes {named}. The plan is made with what {branch} has; the change counts after the merge",)
+
+
+def _report(job: Job, notes: Sequence[str]) -> None:
+    """One comment, the summary of the job, the report as a file, and the outputs."""
+    event, pull = job.event, job.event.pull
+    about = job.about(overlaps=_overlaps(job, pull) if pull and not event.untrusted else (), notes=notes)
+    job.report(about)
+    job.tell_plans()
+    if event.untrusted:
+        write_bundle(job, about)
+        return
+    job.outputs.set("check-url", next((one.check_url for one in job.shown if one.check_url), ""))
+    wanted = job.inputs.comment == "true" or (job.inputs.comment == "changes" and _says_something(job))
+    if pull is not None and wanted:
+        url = job.forge.comment(pull, MARKER, pull_request_comment(job.shown, about=about))
+        job.outputs.set("comment-url", url)
+
+
+def _says_something(job: Job) -> bool:
+    return bool(job.problems) or any(plan.changes or plan.conflicts for plan in job.plans)
+
+
+def _overlaps(job: Job, pull: PullRequest) -> list[Overlap]:
+    files = sorted({file for plan in job.plans for file in changed_files(plan)})
+    return job.forge.overlaps(pull, files) if files else []
+
+
+def exit_code(job: Job) -> int:
+    """The job fails where there is no plan, and on what `fail-on` says."""
+    if job.problems:
+        return job.problems[0][1].exit_code
+    if job.inputs.fail_on == "none":
+        return 0
+    if any(plan.conflicts for plan in job.plans):
+        return ConflictError.exit_code
+    if job.inputs.fail_on == "conflicts":
+        return 0
+    least = Impact.LOW if job.inputs.fail_on == "changes" else Impact[job.inputs.fail_on.upper()]
+    impacts = [plan.max_impact for plan in job.plans if plan.max_impact is not None]
+    return CHANGES if any(impact >= least for impact in impacts) else 0

@@ -1,0 +1,35 @@
+"""The plan of a pull request: what the destination would get once it is merged."""
+
+from __future__ import annotations
+
+from msgspec.structs import replace
+
+from sloth_ci.core.plan import Plan
+from sloth_ci.core.planner import merge_conflict
+from sloth_ci.core.workflow import WorkflowSpec
+from sloth_ci.engine.preview import is_deployed, preview, preview_revisions
+from sloth_ci.engine.session import Session
+from sloth_ci.repo.merging import merged
+
+
+def preview_merge(session: Session, workflow: WorkflowSpec, head: str, *, only_git: bool = False) -> Plan:
+    """Plan what the workflow's branch holds once `head` (a full sha) is merged into it.
+
+    The merge is made here, on the branch as it is now, so that the plan is the one that the merge will bring, whatever was
+    checked out. `revision` of the plan is `head`. `only_git`: compare with the branch, and ask no destination.
+    """
+    repository = session.repository(workflow.repository)
+    tip = repository.branch_tip(session.branch_of(workflow))
+    merge = merged(repository, tip, head)
+    if only_git:
+        plan = preview_revisions(session, workflow, tip, merge.commit)
+    else:
+        plan = preview(session, workflow, head=merge.commit)
+    known = {conflict.resource for conflict in plan.conflicts}
+    conflicts = [merge_conflict(path) for path in merge.conflicts if path not in known]
+    return replace(plan, revision=head, conflicts=(*conflicts, *plan.conflicts))
+
+
+def preview_builtin(session: Session, workflow: WorkflowSpec, head: str) -> Plan:
+    """The same for the built-in workflow: where nothing was ever deployed with it, there is only Git to compare."""
+    return preview_merge(session, workflow, head, only_git=not is_deployed(session, workflow))
