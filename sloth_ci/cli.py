@@ -89,7 +89,9 @@ def workflow_options(command: F) -> F:
             click.option("--environment", "-e", metavar="NAME", help="Only the workflows of this environment."),
             click.option("--name", metavar="NAME", help="Only the workflow of this name."),
             click.option("--target-path", metavar="PATH", help="The folder of the manifests, instead of the file's."),
-            click.option("--format", "form", type=click.Choice(["terminal", "markdown", "json"]), default="terminal"),
+            click.option(
+                "--format", "form", type=click.Choice(["terminal", "markdown", "json", "html"]), default="terminal"
+            ),
             click.option("--output", "-o", metavar="FILE", help="Write the report there instead of to stdout."),
             click.option("--allow-env", multiple=True, metavar="NAME", help="Let the Lua file read this variable."),
         )
@@ -392,7 +394,9 @@ def lock(reason: str, **kwargs: Any) -> None:
         for workflow in run.choose(kwargs["environment"], kwargs["name"]):
             by = run.session.holder
             there = suspend(run.session, workflow, Suspension(by=by, at=run.session.clock(), reason=reason))
-            observer.log("info", f"{workflow.name} was locked by {there.by} already" if there else f"{workflow.name} is locked")
+            observer.log(
+                "info", f"{workflow.name} was locked by {there.by} already" if there else f"{workflow.name} is locked"
+            )
 
 
 @cli.command()

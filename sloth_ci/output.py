@@ -44,12 +44,21 @@ def show_plans(plans: list[Plan], form: str, output: str | None, *, verbose: boo
             file.write(document.to_json(document.plans_document(plans, _now()), pretty=True) + "\n")
         elif form == "markdown":
             file.write(markdown.plans_markdown(plans))
+        elif form == "html":
+            file.write(_html(plans, []))
         else:
             for index, plan in enumerate(plans):
                 file.write("\n" if index else "")
                 terminal.show_plan(plan, file=file, detail="full" if verbose else "auto")
 
     _emit(output, show)
+
+
+def _html(plans: Sequence[Plan], outcomes: Sequence[Outcome]) -> str:
+    from sloth_ci.report.comment import Shown
+    from sloth_ci.report.html import html_report
+
+    return html_report([Shown(plan=plan) for plan in plans], outcomes=outcomes, generated_at=_now())
 
 
 def _now() -> str:
@@ -67,6 +76,8 @@ def show_outcomes(outcomes: Sequence[Outcome], form: str, output: str | None) ->
             file.write(document.to_json(document.outcomes_document(outcomes), pretty=True) + "\n")
         elif form == "markdown":
             file.write(outcome_markdown.outcomes_markdown(outcomes))
+        elif form == "html":
+            file.write(_html([], outcomes))
         else:
             for outcome in outcomes:
                 terminal.show_outcome(outcome, file=file)
@@ -76,6 +87,8 @@ def show_outcomes(outcomes: Sequence[Outcome], form: str, output: str | None) ->
 
 def show_tables(tables: list[dict[str, Any]], kwargs: Mapping[str, Any], show: Callable[..., None]) -> None:
     """Tables as JSON, or by `show` as lines."""
+    if kwargs["form"] == "html":
+        raise UsageError("--format html is for plans and outcomes", "--format json has the same as data")
     if kwargs["form"] == "json":
         from sloth_ci.report.document import to_json
 

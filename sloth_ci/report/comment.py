@@ -74,7 +74,7 @@ def review_markdown(shown: Sequence[Shown], *, about: About, limit: int, step: S
     A limit that leaves no room for the verdict and the table is not kept.
     """
     plans = [one.plan for one in shown]
-    cells = [Cell(one.check_url, _gate_cell(one)) for one in shown]
+    cells = [Cell(one.check_url, gate_words(one)) for one in shown]
     head = blocks(_head(shown, about), table(plans, limit // 4, cells) if shown else "")
     foot = _foot(plans, about, limit // 8)
     check = next((one.check_url for one in shown if one.check_url), "")
@@ -126,7 +126,8 @@ def _failed(failed: Failed) -> str:
 # --- the gate ---
 
 
-def _gate_cell(one: Shown) -> str:
+def gate_words(one: Shown) -> str:
+    """Where the approval of a plan is, in two words."""
     if not one.plan.changes:
         return "nothing to approve"
     if one.verdict is None:

@@ -12,7 +12,7 @@ from sloth_ci.core.words import plural
 from sloth_ci.report.brief import in_brief
 from sloth_ci.report.diff import change_diff, inline
 from sloth_ci.report.pane_markdown import commit_parts, drift_parts, hook_parts
-from sloth_ci.report.panes import NOT_IN_COMMIT, commit_of, overwritten
+from sloth_ci.report.panes import NOT_IN_COMMIT, commit_of, totals
 from sloth_ci.report.parts import LIMIT, Parts, size
 from sloth_ci.report.plan_view import UNDO, conflict_fields, short_digest
 from sloth_ci.report.text import code, code_cell, fenced, link, markdown, without_commands
@@ -60,28 +60,20 @@ def plans_markdown(plans: Sequence[Plan], limit: int = LIMIT) -> str:
 
 def verdict_parts(plans: Sequence[Plan]) -> list[str]:
     """The line that says it all, in parts."""
-    changes = [change for plan in plans for change in plan.changes]
-    conflicts = sum(len(plan.conflicts) for plan in plans)
-    parts = [f"⛔ {plural(conflicts, 'conflict')}"] if conflicts else []
-    if not changes:
-        return [*parts, f"No changes to {_where(plans)}"]
-    impact = max(change.impact for change in changes)
-    where = _where([plan for plan in plans if plan.changes])
-    parts += [f"{plural(len(changes), 'change')} to {where}", f"highest impact {_DOTS[impact]} **{impact}**"]
-    stuck = sum(change.reversible == "no" for change in changes)
-    if stuck:
-        parts.append(f"{stuck:,} irreversible")
-    undone = sum(map(overwritten, plans))
-    if undone:
-        parts.append(f"overwrites {plural(undone, 'field')} of others")
+    total = totals(plans)
+    where = ", ".join(markdown(name, 60) for name in total.named)
+    parts = [f"⛔ {plural(total.conflicts, 'conflict')}"] if total.conflicts else []
+    if total.impact is None:
+        return [*parts, f"No changes to {where}"]
+    parts += [
+        f"{plural(total.changes, 'change')} to {where}",
+        f"highest impact {_DOTS[total.impact]} **{total.impact}**",
+    ]
+    if total.irreversible:
+        parts.append(f"{total.irreversible:,} irreversible")
+    if total.overwritten:
+        parts.append(f"overwrites {plural(total.overwritten, 'field')} of others")
     return parts
-
-
-def _where(plans: Sequence[Plan]) -> str:
-    names = list(dict.fromkeys(plan.environment or plan.name for plan in plans))
-    if len(names) <= 3:
-        return ", ".join(markdown(name, 60) for name in names) or "anything"
-    return plural(len(names), "environment")
 
 
 def table(plans: Sequence[Plan], room: int, cells: Sequence[Cell] = ()) -> str:

@@ -5,20 +5,21 @@ Shared by everything that shows a plan, so that the terminal, a comment and the 
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from itertools import groupby
 from typing import Literal, NamedTuple
 
 from msgspec import UNSET
 
 from sloth_ci.core.objects import Ref
-from sloth_ci.core.plan import Change, Drift, FieldChange, Hook, Plan
+from sloth_ci.core.plan import Change, Drift, FieldChange, Hook, Impact, Plan
 from sloth_ci.core.words import plural
 from sloth_ci.report.diff import inline
 
 Outcome = Literal["overwritten", "left", "blocks"]
 _OUTCOMES: tuple[Outcome, ...] = ("blocks", "overwritten", "left")
 _PHASES = ("PreSync", "Sync", "PostSync", "SyncFail")
+_NAMED = 3
 NOT_IN_COMMIT = "not in the commit"
 
 
@@ -148,6 +149,43 @@ def drift_words(drift: Drift, columns: int) -> str:
 def overwritten(plan: Plan) -> int:
     """How many fields of others a sync puts back."""
     return sum(drift.outcome == "overwritten" for drift in plan.drift)
+
+
+# --- all of it ---
+
+
+class Totals(NamedTuple):
+    """What the plans of a run come to."""
+
+    changes: int
+    conflicts: int
+    impact: Impact | None
+    """The highest; None where nothing changes."""
+    irreversible: int
+    overwritten: int
+    """Fields of others that a sync puts back."""
+    where: tuple[str, ...]
+    """The environments that something changes in; all of them where nothing does."""
+
+    @property
+    def named(self) -> tuple[str, ...]:
+        """Their names, or their number where they are many."""
+        many = len(self.where) > _NAMED
+        return (plural(len(self.where), "environment"),) if many else self.where or ("anything",)
+
+
+def totals(plans: Sequence[Plan]) -> Totals:
+    """Sums over all plans of a run."""
+    changes = [change for plan in plans for change in plan.changes]
+    meant = [plan for plan in plans if plan.changes] or plans
+    return Totals(
+        len(changes),
+        sum(len(plan.conflicts) for plan in plans),
+        max((change.impact for change in changes), default=None),
+        sum(change.reversible == "no" for change in changes),
+        sum(map(overwritten, plans)),
+        tuple(dict.fromkeys(plan.environment or plan.name for plan in meant)),
+    )
 
 
 # --- hooks ---

@@ -104,10 +104,15 @@ def html_text(text: str, limit: int = 500) -> str:
 
 def link(label: str, url: str) -> str:
     """A Markdown link; the label alone where there is no address that a browser opens. `label` is Markdown already."""
+    target = address(url)
+    return f"[{label}]({target.replace('&', '&amp;')})" if target else label
+
+
+def address(url: str) -> str:
+    """An address that a browser opens, with nothing in it that ends one; empty where it is none."""
     if not _ADDRESS.fullmatch(url):
-        return label
-    address = _IN_ADDRESS.sub(lambda match: f"%{ord(match[0]):02X}", url).replace("&", "&amp;")
-    return f"[{label}]({address})"
+        return ""
+    return _IN_ADDRESS.sub(lambda match: f"%{ord(match[0]):02X}", url)
 
 
 def code_cell(text: str, limit: int = 300) -> str:

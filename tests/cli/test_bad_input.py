@@ -138,7 +138,7 @@ def test_no_secret_in_any_output(world: World, sloth: Run) -> None:
     world.push("one", {"k8s/s.yaml": secret("hunter2-first")})
     said = [sloth("sync"), sloth("sync", "--format", "json")]
     world.push("two", {"k8s/s.yaml": secret("hunter2-second")})
-    said += [sloth("preview", "--format", form) for form in ("terminal", "markdown", "json")]
+    said += [sloth("preview", "--format", form) for form in ("terminal", "markdown", "json", "html")]
     said += [sloth("preview", "--verbose"), sloth("sync"), sloth("status"), sloth("history"), sloth("rollback")]
     world.pull()
     world.push(

@@ -198,6 +198,10 @@ def test_output_goes_to_a_file_as_a_whole(world: World, sloth: Run) -> None:
     lua(world)
     assert sloth("preview", "--format", "markdown", "--output", "plan.md").stdout == ""
     assert "Deployment/shop/web" in (world.root / "plan.md").read_text()
+    assert sloth("preview", "--format", "html", "--output", "plan.html").stdout == ""
+    assert "<title>1 change to" in (world.root / "plan.html").read_text()
+    refused = sloth("status", "--format", "html")
+    assert (refused.returncode, refused.stdout) == (2, "")
     refused = sloth("preview", "--output", "no/such/folder/plan.md")
     assert refused.returncode == 2
     assert "cannot write no/such/folder/plan.md" in refused.stderr

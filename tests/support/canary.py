@@ -14,7 +14,10 @@ import msgspec
 from sloth_ci.core.outcome import RollbackOutcome, SyncOutcome
 from sloth_ci.core.plan import Plan
 from sloth_ci.core.workflow import WorkflowSpec
+from sloth_ci.report.checkrun import plan_report
+from sloth_ci.report.comment import About, Shown, deployment_comment, pull_request_comment
 from sloth_ci.report.document import outcomes_document, plans_document, to_json
+from sloth_ci.report.html import html_report
 from sloth_ci.report.markdown import plans_markdown
 from sloth_ci.report.outcome_markdown import outcomes_markdown
 from sloth_ci.report.terminal import show_outcome, show_plan
@@ -51,12 +54,15 @@ class Overheard:
     def plan(self, plan: Plan) -> None:
         """In every form that a plan is shown in."""
         self._shown(lambda file: show_plan(plan, detail="full", file=file, width=200, colour=False))
-        self.texts += [to_json(plans_document([plan])), plans_markdown([plan])]
+        self.texts += [to_json(plans_document([plan])), plans_markdown([plan]), str(plan_report(plan))]
+        shown = [Shown(plan=plan)]
+        self.texts += [pull_request_comment(shown, about=About(head_sha=plan.revision)), html_report(shown)]
 
     def outcome(self, outcome: SyncOutcome | RollbackOutcome) -> None:
         """In every form that an outcome is shown in."""
         self._shown(lambda file: show_outcome(outcome, file=file, width=200, colour=False))
         self.texts += [to_json(outcomes_document([outcome])), outcomes_markdown([outcome]), repr(outcome)]
+        self.texts += [deployment_comment([outcome], sha="0" * 40), html_report([], outcomes=[outcome])]
 
     def error(self, error: BaseException) -> None:
         """With what it came from, and what it carries."""
