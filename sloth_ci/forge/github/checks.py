@@ -10,7 +10,7 @@ from typing import Any
 from sloth_ci.core.errors import ForgeError
 from sloth_ci.core.review import Annotation, CheckReport, PlanCheck
 from sloth_ci.forge.github.client import Client
-from sloth_ci.forge.github.errors import Missing
+from sloth_ci.forge.github.errors import Invalid, Missing
 from sloth_ci.forge.github_payload import seconds_of
 
 WRITE = "checks: write"
@@ -79,11 +79,10 @@ class Checks:
             if self._client.run_url:
                 body["details_url"] = self._client.run_url
             kept = self._send(what, "POST", "/check-runs", _with(body, left))
-        # The title and the summary have to be there each time; the text that is left out stays as it is.
-        output = {key: body["output"][key] for key in ("title", "summary")}
         for start in range(_ANNOTATIONS, len(left), _ANNOTATIONS):
-            more = _with({"output": output}, left[start:])
-            self._send(f"annotate the check '{said.name}'", "PATCH", f"/check-runs/{kept['id']}", more)
+            # The output takes the place of the one before, the annotations alone are added to those that are there.
+            more = _with({"output": body["output"]}, left[start:])
+            kept = self._send(f"annotate the check '{said.name}'", "PATCH", f"/check-runs/{kept['id']}", more)
         self._known[sha][kept["id"]] = kept
         return _read(kept)
 
@@ -103,7 +102,7 @@ class Checks:
                 found = self._client.pages(
                     f"read the checks of {sha[:10]}", path, READ, item="check_runs", filter="all"
                 )
-            except Missing:
+            except (Missing, Invalid):
                 found = []  # nobody has pushed that commit
             app = self._client.app
             ours = [run for run in found if app and (run.get("app") or {}).get("slug") == app]

@@ -15,6 +15,8 @@ READ = "deployments: read"
 _DESCRIPTION_LIMIT = 140
 _LOOKED_AT = 5
 """Earlier deployments to a production environment that are looked at, to make them inactive."""
+_RUN = "sloth-ci-run"
+"""Where a deployment that we made keeps the number of its run."""
 _PRODUCTION = re.compile(r"(?:.*[^a-z])?(?:prod|production|prd|live)(?:[^a-z].*)?", re.IGNORECASE)
 
 
@@ -26,7 +28,6 @@ class Deployments:
         self._run = client.environ.get("GITHUB_RUN_ID", "")
         self._protections: dict[str, Protection | None] = {}
         self._own: dict[str, int | None] = {}
-        self._production: set[int] = set()
         self._environments: dict[int, str] = {}
 
     def protection(self, environment: str) -> Protection | None:
@@ -63,24 +64,34 @@ class Deployments:
         """The deployment that GitHub makes for a job of this run which has declared the environment.
 
         It is GitHub that says so, in the log address of the deployment's status. One that still waits belongs to another
-        job: ours would not run.
+        job: ours would not run. One that we made ourselves says nothing about the job.
         """
         if environment not in self._own:
-            sha = self._client.environ.get("GITHUB_SHA", "")
-            self._own[environment] = self._of_this_run(environment, sha) if self._run and sha else None
+            found = (
+                d
+                for d in self._made_for(environment, self._client.environ.get("GITHUB_SHA", ""))
+                if not self._is_ours(d)
+            )
+            self._own[environment] = next((int(d["id"]) for d in found if self._is_of_this_run(d["id"])), None)
         return self._own[environment]
 
-    def _of_this_run(self, environment: str, sha: str) -> int | None:
+    def _made_for(self, environment: str, sha: str) -> list[Any]:
+        if not (self._run and sha):
+            return []
         path = f"{self._client.here}/deployments"
-        found = self._client.pages("read the deployments", path, READ, environment=environment, sha=sha)
+        return self._client.pages("read the deployments", path, READ, environment=environment, sha=sha)
+
+    def _is_ours(self, deployment: Any) -> bool:
+        payload = deployment["payload"]
+        return isinstance(payload, dict) and _RUN in payload
+
+    def _is_of_this_run(self, deployment: int) -> bool:
         here = re.compile(rf"/actions/runs/{re.escape(self._run)}(?:[/?#]|\Z)")
-        for deployment in found:
-            for status in self._statuses(deployment["id"]):
-                logs = (status.get("log_url") or "", status.get("target_url") or "")
-                if status["state"] == "in_progress" and any(here.search(url) for url in logs):
-                    self._remember(deployment["id"], environment)
-                    return int(deployment["id"])
-        return None
+        return any(
+            status["state"] == "in_progress"
+            and any(here.search(status.get(key) or "") for key in ("log_url", "target_url"))
+            for status in self._statuses(deployment)
+        )
 
     def _statuses(self, deployment: int) -> list[Any]:
         path = f"{self._client.here}/deployments/{deployment}/statuses"
@@ -88,29 +99,31 @@ class Deployments:
 
     def start(self, sha: str, environment: str) -> int:
         """The job's own deployment, else one of this run for the commit, made where there is none."""
-        own = self._job_deployment(environment)
-        return own if own is not None else self._client.repeated(lambda: self._started(sha, environment))
+        deployment = self._job_deployment(environment)
+        if deployment is None:
+            deployment = self._client.repeated(lambda: self._started(sha, environment))
+        self._environments[deployment] = environment
+        return deployment
 
     def _started(self, sha: str, environment: str) -> int:
-        found = self._of_this_run(environment, sha) if self._run else None
-        if found is None:
-            body = {
-                "ref": sha,
-                "task": "deploy",
-                "environment": environment,
-                "description": "sloth-ci",
-                "production_environment": _is_production(environment),
-                # The gate has decided already: GitHub is neither to merge the base branch in nor to ask for checks.
-                "auto_merge": False,
-                "required_contexts": [],
-            }
-            path = f"{self._client.here}/deployments"
-            made = self._client.send(f"deploy to {environment}", "POST", path, WRITE, body, repeat=False)
-            found = int(made["id"])
-            self._remember(found, environment)
-            # At once, with the address of the run: it is how a second look finds it again.
-            self.say(found, "in_progress", "")
-        return found
+        for known in self._made_for(environment, sha):
+            if self._is_ours(known) and known["payload"][_RUN] == self._run:
+                return int(known["id"])
+        body = {
+            "ref": sha,
+            "task": "deploy",
+            "environment": environment,
+            "description": "sloth-ci",
+            "payload": {_RUN: self._run},
+            "production_environment": _is_production(environment),
+            # The gate has decided already: GitHub is neither to merge the base branch in nor to ask for checks.
+            "auto_merge": False,
+            "required_contexts": [],
+        }
+        path = f"{self._client.here}/deployments"
+        made = self._client.send(f"deploy to {environment}", "POST", path, WRITE, body, repeat=False)
+        self.say(made["id"], "in_progress", "")
+        return int(made["id"])
 
     def say(self, deployment: int, state: DeploymentState, description: str, url: str = "") -> None:
         """A status of a deployment."""
@@ -125,23 +138,18 @@ class Deployments:
             body["environment_url"] = url
         path = f"{self._client.here}/deployments/{deployment}/statuses"
         self._client.send("say how the deployment goes", "POST", path, WRITE, body)
-        if state == "success" and deployment in self._production:
-            self._end_earlier(deployment)
+        environment = self._environments.get(deployment, "")
+        if state == "success" and _is_production(environment):
+            self._end_earlier(deployment, environment)
 
-    def _end_earlier(self, deployment: int) -> None:
+    def _end_earlier(self, deployment: int, environment: str) -> None:
         """Make earlier ones inactive: `auto_inactive` leaves out those of production environments."""
         path = f"{self._client.here}/deployments"
-        environment = self._environments[deployment]
         found = self._client.get("read the deployments", path, READ, environment=environment, per_page="10")
         for earlier in [d["id"] for d in found if d["id"] < deployment][:_LOOKED_AT]:
             statuses = self._statuses(earlier)
             if statuses and statuses[0]["state"] == "success":
                 self.say(earlier, "inactive", "")
-
-    def _remember(self, deployment: int, environment: str) -> None:
-        self._environments[deployment] = environment
-        if _is_production(environment):
-            self._production.add(deployment)
 
 
 def _is_production(environment: str) -> bool:
