@@ -81,7 +81,9 @@ def _candidates(given: str, root: Path, folder: Path) -> Sequence[str]:
         places = [(folder / given).resolve()]
     else:
         above = [folder, *folder.parents]
-        places = [each / name for each in above[: above.index(root) + 1 if root in above else 1] for name in WORKFLOW_FILES]
+        places = [
+            each / name for each in above[: above.index(root) + 1 if root in above else 1] for name in WORKFLOW_FILES
+        ]
     inside = [place for place in places if place.is_relative_to(root)]
     if not inside:
         raise UsageError(f"the workflow file {given} is not in the repository", "name one of its files")

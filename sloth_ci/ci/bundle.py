@@ -38,9 +38,7 @@ class Bundle(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
 
 def write_bundle(job: Job, about: About) -> None:
     """Leave the plans of this job for the job that may report them."""
-    bundle = Bundle(
-        schema=_SCHEMA, head=about.head_sha, plans=tuple(job.plans), notes=about.notes, failed=about.failed
-    )
+    bundle = Bundle(schema=_SCHEMA, head=about.head_sha, plans=tuple(job.plans), notes=about.notes, failed=about.failed)
     (job.workspace / BUNDLE).write_bytes(msgspec.json.encode(bundle))
 
 

@@ -21,8 +21,8 @@ from sloth_ci.core.workflow import RepositorySpec, WorkflowSpec
 from sloth_ci.engine.controller import in_order
 from sloth_ci.engine.rollback import rollback
 from sloth_ci.engine.suspend import resume, suspend
-from sloth_ci.report.comment import Answer, answer, help_answer
 from sloth_ci.repo import open_repository
+from sloth_ci.report.comment import Answer, answer, help_answer
 from sloth_ci.startup import Run, cache_dir
 
 _REFUSALS = (UsageError, ApprovalError, LockedError)
@@ -104,7 +104,11 @@ class _Conversation:
     def _preview(self) -> tuple[int, str | None]:
         """`preview`, and what follows an `approve`: the comment itself is the approval, and the checks say what it opened."""
         event = replace(
-            self._job.event, kind="pull_request", sha=self._pull.head_sha, branch=self._pull.base_branch, pull=self._pull
+            self._job.event,
+            kind="pull_request",
+            sha=self._pull.head_sha,
+            branch=self._pull.base_branch,
+            pull=self._pull,
         )
         self._job.event = event
         return rehearse(self._job), "the report above is up to date"
@@ -147,7 +151,10 @@ class _Conversation:
                     f"{workflow.name} is locked by {there.by} already: {there.reason or 'no reason was given'}",
                     f"/sloth unlock {command.environment} takes it back, whoever asks",
                 )
-        return 0, f"{command.environment} takes nothing but #{self._pull.number} until /sloth unlock {command.environment}"
+        return (
+            0,
+            f"{command.environment} takes nothing but #{self._pull.number} until /sloth unlock {command.environment}",
+        )
 
     def _unlock(self, run: Run, command: SlashCommand) -> tuple[int, str]:
         found = [resume(run.session, workflow, by=self._said.author) for workflow in self._workflows(run, command)]

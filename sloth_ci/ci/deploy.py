@@ -8,7 +8,6 @@ from dataclasses import replace
 from sloth_ci.ci.job import Job
 from sloth_ci.core.errors import Interrupted, SlothError
 from sloth_ci.core.outcome import RollbackOutcome, SyncOutcome
-from sloth_ci.core.plan import Plan
 from sloth_ci.core.review import DeploymentState, PullRequest
 from sloth_ci.core.words import first_line
 from sloth_ci.core.workflow import WorkflowSpec

@@ -65,8 +65,8 @@ class ForgeGate:
     # --- engine.ports.Gate
 
     def guards(self, workflow: WorkflowSpec) -> bool:
-        """Every workflow: where it has no rules, its environment may have some at the forge."""
-        return True
+        """Where a workflow has no rules, its environment may have some at the forge."""
+        return self.rules(workflow) is not None or workflow.environment is not None
 
     def check(self, workflow: WorkflowSpec, plan: Plan) -> None:
         """Raises ApprovalError that says all that is missing."""

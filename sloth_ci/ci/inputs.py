@@ -50,7 +50,7 @@ class Inputs(msgspec.Struct, frozen=True, kw_only=True, rename=lambda name: name
         for line in filter(None, map(str.strip, self.params.splitlines())):
             key, equals, value = line.partition("=")
             if not equals or not key:
-                raise UsageError(f"params: '{line}': expected K=V", 'for example reason=new prices, one on each line')
+                raise UsageError(f"params: '{line}': expected K=V", "for example reason=new prices, one on each line")
             found[key.strip()] = value.strip()
         return found
 

@@ -13,7 +13,7 @@ from sloth_ci.ci.gate import ForgeGate
 from sloth_ci.ci.inputs import Inputs
 from sloth_ci.ci.outputs import Outputs
 from sloth_ci.ci.ports import Forge
-from sloth_ci.core.errors import SlothError, UsageError
+from sloth_ci.core.errors import SlothError
 from sloth_ci.core.events import Observer
 from sloth_ci.core.outcome import Outcome, SyncOutcome
 from sloth_ci.core.plan import Plan
@@ -75,7 +75,12 @@ class Job:
 
     @contextmanager
     def started(
-        self, *, source: Source | None = None, builtin: bool = False, rehearse: bool = False, only_declared: bool = False
+        self,
+        *,
+        source: Source | None = None,
+        builtin: bool = False,
+        rehearse: bool = False,
+        only_declared: bool = False,
     ) -> Iterator[Run]:
         """Read the Lua file, under this job's gate. SIGTERM ends it at the next safe point."""
         options = Options(
@@ -179,4 +184,3 @@ def _revert(outcomes: list[Outcome]) -> str:
         if commit:
             return commit
     return ""
-

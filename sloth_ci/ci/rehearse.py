@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import time
+import math
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -17,10 +17,10 @@ from sloth_ci.core.review import Overlap, PlanCheck, PullRequest
 from sloth_ci.core.workflow import RepositorySpec, WorkflowSpec
 from sloth_ci.engine.freeze import frozen
 from sloth_ci.engine.pull import preview_builtin, preview_merge
+from sloth_ci.repo import open_repository
 from sloth_ci.report.checkrun import approval_report, failed_report, plan_report
 from sloth_ci.report.comment import Shown, pull_request_comment
 from sloth_ci.report.ladder import Places
-from sloth_ci.repo import open_repository
 from sloth_ci.startup import Run, cache_dir
 
 MARKER = "sloth-ci:preview"
@@ -76,12 +76,10 @@ def _check(job: Job, workflow: WorkflowSpec, one: Shown, name: str) -> Shown:
     if pull is not None and job.gate.rules(workflow) is not None:
         known = job.forge.plan_check(pull.head_sha, name)
         if known is None or known.digest != plan.digest:  # so it is shown from now on, and no approval is for it yet
-            known = PlanCheck(id=0, name=name, digest=plan.digest, completed=time.time())
+            known = PlanCheck(id=0, name=name, digest=plan.digest, completed=math.inf)
         verdict = job.gate.verdict(workflow, plan, pull, deploying=False, check=known)
     places = Places(summary=job.run_url)
-    report = plan_report(
-        plan, name=name, verdict=verdict, fail_on=job.inputs.fail_on, notes=one.notes, places=places
-    )
+    report = plan_report(plan, name=name, verdict=verdict, fail_on=job.inputs.fail_on, notes=one.notes, places=places)
     url = job.forge.report_check(job.event.sha, report).url
     if verdict is not None:
         job.forge.report_check(job.event.sha, approval_report(plan, verdict, name=approval_name(name)))
@@ -94,7 +92,9 @@ def _about_lua(lua: BaseLua, changed: Sequence[str], branch: str) -> tuple[str, 
     named = ", ".join(changed)
     if lua.path is None:
         return (f"{named} is new in this pull request, and counts once it is merged: this plan is made without it",)
-    return (f"this pull request changes {named}. The plan is made with what {branch} has; the change counts after the merge",)
+    return (
+        f"this pull request changes {named}. The plan is made with what {branch} has; the change counts after the merge",
+    )
 
 
 def _report(job: Job, notes: Sequence[str]) -> None:

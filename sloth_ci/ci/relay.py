@@ -25,14 +25,14 @@ def relay(job: Job) -> int:
     if event.head_repository and event.head_branch:
         pull = job.forge.pull_request_from(event.head_repository, event.head_branch, event.sha)
     if pull is None:
-        job.observer.log("info", f"{event.sha[:10]} is not the head of an open pull request any more: nothing is reported")
+        job.observer.log(
+            "info", f"{event.sha[:10]} is not the head of an open pull request any more: nothing is reported"
+        )
         return 0
     for plan in bundle.plans:
         job.keep(Shown(plan=plan))
     job.tell_plans()
-    about = replace(
-        job.about(notes=(_ORIGIN, *bundle.notes[:20])), base=pull.base_branch, failed=bundle.failed
-    )
+    about = replace(job.about(notes=(_ORIGIN, *bundle.notes[:20])), base=pull.base_branch, failed=bundle.failed)
     url = job.forge.comment(pull, MARKER, pull_request_comment(job.shown, about=about))
     job.outputs.set("comment-url", url)
     return 0

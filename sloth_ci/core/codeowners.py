@@ -49,7 +49,5 @@ def rules_for(text: str, files: Iterable[str]) -> list[Owned]:
         if rule is not None and owners:
             by_kind = {kind: tuple(name for k, name in owners if k == kind) for kind in ("USERNAME", "TEAM", "EMAIL")}
             people, teams, emails = by_kind["USERNAME"], by_kind["TEAM"], by_kind["EMAIL"]
-            found[rule] = Owned(
-                rule, tuple(name[1:] for name in people), tuple(name[1:] for name in teams), emails
-            )
+            found[rule] = Owned(rule, tuple(name[1:] for name in people), tuple(name[1:] for name in teams), emails)
     return list(found.values())

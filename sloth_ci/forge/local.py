@@ -33,19 +33,19 @@ class LocalGate:
             return
         if self._approved is not None:
             raise ApprovalError(
-                f"{plan.name}: the approval {self._approved} is for another plan",
+                f"{workflow.name}: the approval {self._approved} is for another plan",
                 f"look at the plan and approve {plan.digest}",
             )
         if not self._interactive:
             raise ApprovalError(
-                f"{plan.name} needs an approval and nobody is there to ask",
+                f"{workflow.name} needs an approval and nobody is there to ask",
                 f"look at the plan with sloth-ci preview, then sync with --approve {plan.digest}",
             )
         self._show(plan)
         self._stderr.write(f"Apply this plan ({plan.digest[:12]}) to {plan.destination}? (y/N) ")
         self._stderr.flush()
         if self._stdin.readline().strip().lower() not in {"y", "yes"}:
-            raise ApprovalError(f"{plan.name}: not approved", "nothing was changed")
+            raise ApprovalError(f"{workflow.name}: not approved", "nothing was changed")
 
     def ask(self) -> str:
         """A line from the terminal; where nobody types, `y` if an approval was given with the command, else nothing."""

@@ -22,7 +22,12 @@ def test_names_keep_their_dashes_and_what_is_empty_was_not_given() -> None:
     inputs = read_inputs(
         {"INPUT_COMMAND": " drift ", "INPUT_GITHUB-TOKEN": "t0ken", "INPUT_FAIL-ON": "", "INPUT_COMMENT": "changes"}
     )
-    assert (inputs.command, inputs.github_token, inputs.fail_on, inputs.comment) == ("drift", "t0ken", "conflicts", "changes")
+    assert (inputs.command, inputs.github_token, inputs.fail_on, inputs.comment) == (
+        "drift",
+        "t0ken",
+        "conflicts",
+        "changes",
+    )
 
 
 @pytest.mark.parametrize(
