@@ -26,3 +26,4 @@ compile() {
 
 compile "$@" --output-file=requirements/runtime.txt pyproject.toml
 compile "$@" --constraint=requirements/runtime.txt --output-file=requirements/dev.txt pyproject.toml requirements/dev.in
+compile "$@" --constraint=requirements/dev.txt --output-file=requirements/image.txt requirements/image.in
