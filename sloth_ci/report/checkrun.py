@@ -69,7 +69,7 @@ def plan_report(
         title=_title(plan),
         summary=blocks(head, top.text(), rest, foot),
         text=blocks(text.text, "" if text.whole else more),
-        annotations=annotations(plan),
+        annotations=remarks(plan),
         digest=plan.digest,
         changes=change_digests(plan),
     )
@@ -155,7 +155,7 @@ def _title(plan: Plan) -> str:
 # --- remarks on lines ---
 
 
-def annotations(plan: Plan) -> tuple[Annotation, ...]:
+def remarks(plan: Plan) -> tuple[Annotation, ...]:
     """Remarks on the manifests' lines, the gravest first: conflicts, dangerous changes, warnings, what is overwritten."""
     sources = {str(change.ref): change.source for change in (*(plan.intent or ()), *plan.changes) if change.source}
     found = [*_conflicts(plan), *_dangers(plan), *_warnings(plan, sources), *_overwritten(plan, sources)]

@@ -103,7 +103,7 @@ def _gate(verdict: Verdict | None) -> Document | None:
 def _change(change: Change, document: Document, room: _Room, *, in_commit: bool) -> Document:
     """As in the JSON, without the states, and with what the script would have to know YAML for."""
     left_out = {"current_state", "desired_state", "diff", "fields"}
-    diff = room.take(document["diff"])
+    diff = room.take(shorten(document["diff"], _TEXT))
     return {
         **{key: value for key, value in document.items() if key not in left_out},
         "brief": in_brief(change),
@@ -133,7 +133,7 @@ def _intended(intended: Intended, room: _Room) -> Document:
     if not intended.same:
         document["fields"] = [_field(field) for field in change.fields[:_FIELDS]]
         document["more_fields"] = max(len(change.fields) - _FIELDS, 0)
-        document["diff"] = room.take(change_diff(change))
+        document["diff"] = room.take(shorten(change_diff(change), _TEXT))
     return document
 
 

@@ -26,8 +26,8 @@ _ROWS = 50
 _OPEN_LINES = 40
 """A diff of more lines is folded, so that a reader who scrolls meets the next change."""
 _DEPENDENTS = 8
-_LEAST_HEAD = 4_000
-"""Bytes of the table that are there however small the limit is."""
+_LEAST_HEAD, _LEAST_FOOT = 4_000, 600
+"""Bytes of the table and of the digests that are there however small the limit is."""
 _CRD = "CustomResourceDefinition"
 
 
@@ -124,6 +124,7 @@ def _reversible(changes: Sequence[Change]) -> str:
 def digests(plans: Sequence[Plan], room: int) -> str:
     """The digest of each plan, short, in about `room` bytes."""
     shown: list[str] = []
+    room = max(room, _LEAST_FOOT)
     for plan in plans[:_ROWS]:
         one = f"{code(short_digest(plan.digest))} at {code(plan.revision[:12])}"
         room -= size(one) + 2

@@ -19,8 +19,9 @@ _HIDDEN = re.compile(
 _SHORT = {"\n": "\\n", "\t": "\\t", "\r": "\\r"}
 # actions/runner, ActionCommand.cs: `::name ...::` counts at the start of a line, `##[name]` anywhere in it.
 _COMMAND = re.compile(r"^(\s*):(:[^\n]*?::)", re.MULTILINE)
-# What Markdown, GitHub and GitLab give a meaning to inside a line; at its start also the marks of lists and headings.
-_SPECIAL = re.compile(r"GH-(?=\d)|://|www\.|^[-+=]|^\d+(?=[.)])|[\\`*_\[\]<>|&#~!$%@^]", re.IGNORECASE)
+# What Markdown, GitHub and GitLab give a meaning to inside a line; at its start also the marks of lists and headings, and of
+# commands (`/merge` to GitLab, `/sloth` to us).
+_SPECIAL = re.compile(r"GH-(?=\d)|://|www\.|^[-+=/]|^\d+(?=[.)])|[\\`*_\[\]<>|&#~!$%@^]", re.IGNORECASE)
 _SPECIAL_HTML = re.compile(r"GH-(?=\d)|[&<>\"'#~!$%@^]", re.IGNORECASE)
 _ENTITIES = {"&": "&amp;", "<": "&lt;", ">": "&gt;", "|": "&#124;", "$": "&#36;", '"': "&quot;", "'": "&#39;"}
 _GAP = "&#8203;"

@@ -166,17 +166,12 @@ def test_the_data_has_what_a_reviewer_asks_for() -> None:
     assert found["overlaps"][0]["number"] == 12
 
 
-def test_what_would_make_the_file_too_large_is_left_out_and_said() -> None:
-    line = "x" * 250
-    state = {
-        "apiVersion": "v1",
-        "kind": "ConfigMap",
-        "metadata": {"name": "x"},
-        "data": {f"k{i}": line for i in range(299)},
-    }
-    many = [change("create", "ConfigMap", f"m{i}", state=state) for i in range(400)]
+def test_what_would_make_the_file_too_large_is_left_out_and_said(monkeypatch: pytest.MonkeyPatch) -> None:
+    state = {"apiVersion": "v1", "kind": "ConfigMap", "data": {f"k{i}": "x" * 250 for i in range(100)}}
+    many = [change("create", "ConfigMap", f"m{i}", state=state) for i in range(40)]
+    monkeypatch.setattr("sloth_ci.report.html_data._DIFFS", 300_000)
     text = html_report([Shown(plan=plan(*many))])
-    assert 20_000_000 < len(text.encode()) < 30_000_000
+    assert 300_000 < len(text.encode()) < 400_000
     diffs = [one["diff"] for one in _Page(text).data["plans"][0]["changes"]]
     assert diffs[0] is not None
     assert diffs[-1] is None
@@ -225,10 +220,10 @@ def _node(*arguments: str) -> Any:
     return json.loads(done.stdout)
 
 
-def _on_page(tmp_path: Path, report: str, script: str) -> Any:
+def _on_page(tmp_path: Path, report: str, script: str, address: str = "") -> Any:
     file = tmp_path / "report.html"
     file.write_text(report, encoding="utf-8")
-    return _node(str(Path(__file__).parents[1] / "support" / "page.cjs"), str(file), script)
+    return _node(str(Path(__file__).parents[1] / "support" / "page.cjs"), str(file), script, address)
 
 
 @needs_node
@@ -340,6 +335,26 @@ def test_secrets_are_said_to_be_secret(tmp_path: Path) -> None:
     secret = plan(*(one for one in forty().changes if one.ref.name == "payment-provider"))
     script = "const row = page.rows()[0]; row.open = true; return row.has('label').map((one) => one.textContent);"
     assert _on_page(tmp_path, html_report([Shown(plan=secret)]), script) == ["secret"] * 4
+
+
+@needs_node
+@pytest.mark.parametrize(
+    ("address", "pane", "opened"),
+    [
+        ("#changes/ConfigMap/shop/m300", "tab-changes", "ConfigMap/shop/m300"),
+        ("#changes/ConfigMap/shop/none", "tab-changes", None),
+        ("#commit", "tab-commit", None),
+        ("#%E0%A4%A", "tab-changes", None),
+        ("#<script>", "tab-changes", None),
+    ],
+)
+def test_an_address_leads_to_a_change(address: str, pane: str, opened: str | None, tmp_path: Path) -> None:
+    many = [change("update", "ConfigMap", f"m{i:03}", field("data.x", i, i + 1)) for i in range(400)]
+    script = """
+    const tab = page.find("panes").children.find((one) => one.attributes["aria-selected"] === "true");
+    return [tab.id, page.scrolled && page.scrolled.open && page.scrolled.has("resource")[0].textContent];
+    """
+    assert _on_page(tmp_path, html_report([Shown(plan=plan(*many, intent=()))]), script, address) == [pane, opened]
 
 
 @needs_node

@@ -185,6 +185,11 @@ def test_a_link_leads_where_it_says_or_is_none(text: str) -> None:
     assert sum(token.type == "td_open" for token in cells) == 2
 
 
+def test_a_line_is_no_command_of_a_forge() -> None:
+    assert markdown("/merge") == "\\/merge"
+    assert markdown("k8s/base") == "k8s/base"
+
+
 @pytest.mark.parametrize("url", ["javascript:alert(1)", "", "/path", "https://x y", "data:text/html,x", "https://x\n"])
 def test_what_a_browser_should_not_open_is_no_link(url: str) -> None:
     assert link("label", url) == "label"

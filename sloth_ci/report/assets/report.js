@@ -353,8 +353,23 @@ function start() {
   window.addEventListener("beforeprint", () => more(Infinity));
   if (!panes.length) return;
   tabs();
-  const asked = location.hash.slice(1);
+  const [asked, ...resource] = addressed(location.hash);
   select(panes.find((one) => one.id === asked) ?? panes[0]);
+  if (resource.length) open(resource.join("/"));
+}
+
+/** The pane and the object that an address ends with: `#changes/Deployment/shop/web`. */
+function addressed(hash) {
+  try { return decodeURIComponent(hash.slice(1)).split("/"); } catch { return []; }
+}
+
+function open(resource) {
+  const index = pane.shown.findIndex((row) => row.resource === resource);
+  if (index < 0) return;
+  more(Math.max(index + CHUNK - (pane.shown.length - pending.length), 0));
+  const row = document.querySelectorAll("#list > .row")[index];
+  row.open = true;
+  row.scrollIntoView({ block: "center" });
 }
 
 if (typeof document !== "undefined") start();
