@@ -3,14 +3,25 @@
 from __future__ import annotations
 
 import base64
+import binascii
 import os
 import subprocess
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
+from email.message import Message
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
+from typing import NamedTuple
 from urllib.parse import urlsplit
+
+
+class GitAnswer(NamedTuple):
+    """What Git's server program says."""
+
+    status: int
+    headers: list[tuple[str, str]]
+    content: bytes
 
 
 class GitServer(ThreadingHTTPServer):
@@ -46,6 +57,61 @@ def serve(root: Path, *, user: str | None = None, password: str | None = None) -
         thread.join()
 
 
+def read_body(handler: BaseHTTPRequestHandler) -> bytes:
+    """The body of a request. Git sends a large one in chunks."""
+    if handler.headers.get("Transfer-Encoding", "").lower() != "chunked":
+        return handler.rfile.read(int(handler.headers.get("Content-Length", "0")))
+    body = b""
+    while size := int(handler.rfile.readline().split(b";")[0], 16):
+        body += handler.rfile.read(size)
+        handler.rfile.readline()
+    handler.rfile.readline()
+    return body
+
+
+def basic_login(headers: Message) -> tuple[str, str] | None:
+    """The user and the password that a request comes with."""
+    kind, _, value = headers.get("Authorization", "").partition(" ")
+    if kind.lower() != "basic":
+        return None
+    try:
+        user, _, password = base64.b64decode(value, validate=True).decode().partition(":")
+    except (binascii.Error, UnicodeDecodeError):
+        return None
+    return user, password
+
+
+def run_backend(root: Path, method: str, target: str, headers: Message, body: bytes, user: str) -> GitAnswer:
+    """Let `git http-backend` answer a request for `target` (path and query) in the folder `root`."""
+    parts = urlsplit(target)
+    environment = {
+        "PATH": os.environ["PATH"],
+        "GIT_PROJECT_ROOT": str(root),
+        "GIT_HTTP_EXPORT_ALL": "1",
+        "GIT_CONFIG_COUNT": "2",
+        "GIT_CONFIG_KEY_0": "http.receivepack",
+        "GIT_CONFIG_VALUE_0": "true",
+        "GIT_CONFIG_KEY_1": "safe.directory",
+        "GIT_CONFIG_VALUE_1": "*",
+        "GIT_PROTOCOL": headers.get("Git-Protocol", ""),
+        "REQUEST_METHOD": method,
+        "PATH_INFO": parts.path,
+        "QUERY_STRING": parts.query,
+        "CONTENT_TYPE": headers.get("Content-Type", ""),
+        "CONTENT_LENGTH": str(len(body)),
+        "HTTP_CONTENT_ENCODING": headers.get("Content-Encoding", ""),
+        "REMOTE_USER": user,
+        "REMOTE_ADDR": "127.0.0.1",
+    }
+    done = subprocess.run(["git", "http-backend"], input=body, env=environment, capture_output=True, check=False)
+    head, _, content = done.stdout.partition(b"\r\n\r\n")
+    found = [
+        (name, value) for name, _, value in (line.partition(": ") for line in head.decode().split("\r\n")) if value
+    ]
+    status = next((int(value.split()[0]) for name, value in found if name == "Status"), 200)
+    return GitAnswer(status, [(name, value) for name, value in found if name != "Status"], content)
+
+
 class _Handler(BaseHTTPRequestHandler):
     server: GitServer
     protocol_version = "HTTP/1.1"
@@ -54,68 +120,34 @@ class _Handler(BaseHTTPRequestHandler):
         self._answer(b"")
 
     def do_POST(self) -> None:
-        self._answer(self._body())
+        self._answer(read_body(self))
 
     def log_message(self, *args: object) -> None:
         """Say nothing: the tests look at `seen`."""
 
-    def _body(self) -> bytes:
-        if self.headers.get("Transfer-Encoding", "").lower() != "chunked":
-            return self.rfile.read(int(self.headers.get("Content-Length", "0")))
-        body = b""
-        while size := int(self.rfile.readline().split(b";")[0], 16):
-            body += self.rfile.read(size)
-            self.rfile.readline()
-        self.rfile.readline()
-        return body
-
     def _answer(self, body: bytes) -> None:
         user = self._user()
         if user is None:
-            self._send(401, [("WWW-Authenticate", 'Basic realm="git"')], b"")
+            self._send(GitAnswer(401, [("WWW-Authenticate", 'Basic realm="git"')], b""))
             return
         self.server.seen.append(user)
-        parts = urlsplit(self.path)
-        environment = {
-            "PATH": os.environ["PATH"],
-            "GIT_PROJECT_ROOT": str(self.server.root),
-            "GIT_HTTP_EXPORT_ALL": "1",
-            "GIT_CONFIG_COUNT": "2",
-            "GIT_CONFIG_KEY_0": "http.receivepack",
-            "GIT_CONFIG_VALUE_0": "true",
-            "GIT_CONFIG_KEY_1": "safe.directory",
-            "GIT_CONFIG_VALUE_1": "*",
-            "GIT_PROTOCOL": self.headers.get("Git-Protocol", ""),
-            "REQUEST_METHOD": self.command,
-            "PATH_INFO": parts.path,
-            "QUERY_STRING": parts.query,
-            "CONTENT_TYPE": self.headers.get("Content-Type", ""),
-            "CONTENT_LENGTH": str(len(body)),
-            "HTTP_CONTENT_ENCODING": self.headers.get("Content-Encoding", ""),
-            "REMOTE_USER": user,
-            "REMOTE_ADDR": "127.0.0.1",
-        }
-        done = subprocess.run(["git", "http-backend"], input=body, env=environment, capture_output=True, check=False)
-        head, _, content = done.stdout.partition(b"\r\n\r\n")
-        headers = [tuple(line.split(": ", 1)) for line in head.decode().split("\r\n") if ": " in line]
-        status = next((int(value.split()[0]) for name, value in headers if name == "Status"), 200)
-        self._send(status, [(name, value) for name, value in headers if name != "Status"], content)
+        self._send(run_backend(self.server.root, self.command, self.path, self.headers, body, user))
 
     def _user(self) -> str | None:
         """Who asks; None where the password is wrong or missing."""
         if self.server.password is None:
             return "anonymous"
-        kind, _, value = self.headers.get("Authorization", "").partition(" ")
-        if kind.lower() != "basic":
+        login = basic_login(self.headers)
+        if login is None:
             return None
-        user, _, password = base64.b64decode(value).decode().partition(":")
+        user, password = login
         wanted = self.server.user or user
         return user if (user, password) == (wanted, self.server.password) else None
 
-    def _send(self, status: int, headers: list[tuple[str, str]], content: bytes) -> None:
-        self.send_response(status)
-        for name, value in headers:
+    def _send(self, answer: GitAnswer) -> None:
+        self.send_response(answer.status)
+        for name, value in answer.headers:
             self.send_header(name, value)
-        self.send_header("Content-Length", str(len(content)))
+        self.send_header("Content-Length", str(len(answer.content)))
         self.end_headers()
-        self.wfile.write(content)
+        self.wfile.write(answer.content)

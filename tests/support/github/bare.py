@@ -1,0 +1,273 @@
+"""The Git side of a repository of the fake forge: a real bare repository, and what the forge itself does in it."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import tempfile
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Final, NamedTuple
+
+ZERO: Final = "0" * 40
+WEB: Final = ("GitHub", "noreply@github.com")
+"""Who commits what is made on the web and through the API."""
+
+# Reads what the fake wrote: a line for each protected branch, `ref kind login,login`: who may push in spite of it.
+_HOOK: Final = """\
+#!/bin/sh
+rules=$GIT_DIR/sloth-protected
+test -f "$rules" || exit 0
+refused=0
+while read -r old new ref; do
+  while read -r protected kind allowed; do
+    test "$ref" = "$protected" || continue
+    case ",$allowed," in *",$REMOTE_USER,"*) continue ;; esac
+    if test "$kind" = ruleset; then
+      echo "error: GH013: Repository rule violations found for $ref." >&2
+      echo "Review all repository rules at http://127.0.0.1/rules?ref=$ref" >&2
+    else
+      echo "error: GH006: Protected branch update failed for $ref." >&2
+    fi
+    echo >&2
+    echo "- Changes must be made through a pull request." >&2
+    refused=1
+  done < "$rules"
+done
+exit $refused
+"""
+
+
+class Signature(NamedTuple):
+    """Who, and when (seconds since the epoch)."""
+
+    name: str
+    email: str
+    at: float
+
+    def environment(self, role: str) -> dict[str, str]:
+        """As Git's variables for an AUTHOR or a COMMITTER."""
+        return {
+            f"GIT_{role}_NAME": self.name,
+            f"GIT_{role}_EMAIL": self.email,
+            f"GIT_{role}_DATE": f"{int(self.at)} +0000",
+        }
+
+
+class CommitInfo(NamedTuple):
+    """What a commit says."""
+
+    sha: str
+    tree: str
+    parents: tuple[str, ...]
+    author: tuple[str, str, str]
+    """Name, address, ISO time."""
+    committer: tuple[str, str, str]
+    message: str
+
+
+class FileChange(NamedTuple):
+    """What two trees differ in, a file at a time."""
+
+    status: str
+    """As GitHub says it: added, modified, removed, renamed."""
+    path: str
+    previous: str | None
+    additions: int
+    deletions: int
+    blob: str
+    patch: str
+
+
+class Conflict(Exception):
+    """Two branches cannot be merged without a person."""
+
+
+class Bare:
+    """A bare repository in a folder."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self.known: set[str] = set()
+        """The objects that did not come through a push."""
+
+    def install(self) -> None:
+        """Make the repository if there is none, and the hook that guards protected branches."""
+        if not (self.path / "HEAD").is_file():
+            self.path.mkdir(parents=True, exist_ok=True)
+            self.git("init", "--quiet", "--bare", "--initial-branch=main")
+        # GitHub hands out single commits by their id, and the heads of pull requests.
+        self.git("config", "uploadpack.allowAnySHA1InWant", "true")
+        self.git("config", "uploadpack.allowFilter", "true")
+        # Of pushed objects each is to be found on its own.
+        self.git("config", "receive.unpackLimit", "100000")
+        hook = self.path / "hooks" / "pre-receive"
+        hook.parent.mkdir(exist_ok=True)
+        hook.write_text(_HOOK)
+        hook.chmod(0o755)
+
+    def protect(self, rules: Mapping[str, tuple[str, Sequence[str]]]) -> None:
+        """Set the protected branches: for each the kind of rule, and who may push in spite of it."""
+        lines = [f"refs/heads/{branch} {kind} {','.join(people)}\n" for branch, (kind, people) in rules.items()]
+        (self.path / "sloth-protected").write_text("".join(lines))
+
+    def git(self, *args: str, env: Mapping[str, str] | None = None, stdin: bytes = b"") -> str:
+        """Run Git and return what it prints, without white space at the end. Raises AssertionError with Git's words."""
+        done = self._run(args, env or {}, stdin)
+        if done.returncode:
+            raise AssertionError(f"git {' '.join(args)} exited with {done.returncode}: {done.stderr.decode().strip()}")
+        return done.stdout.decode(errors="surrogateescape").rstrip()
+
+    def _run(self, args: Sequence[str], env: Mapping[str, str], stdin: bytes) -> subprocess.CompletedProcess[bytes]:
+        environment = {**os.environ, "GIT_CONFIG_COUNT": "1", "GIT_CONFIG_KEY_0": "safe.directory"}
+        environment |= {"GIT_CONFIG_VALUE_0": "*", **env}
+        return subprocess.run(
+            ["git", f"--git-dir={self.path}", *args], input=stdin, env=environment, capture_output=True, check=False
+        )
+
+    # --- reading
+
+    def resolve(self, revision: str) -> str | None:
+        """The commit that a branch, a tag or an id means; None where there is none."""
+        for name in (f"refs/heads/{revision}", f"refs/tags/{revision}", revision):
+            done = self._run(("rev-parse", "--verify", "--quiet", f"{name}^{{commit}}"), {}, b"")
+            if not done.returncode:
+                return done.stdout.decode().strip()
+        return None
+
+    def branches(self) -> dict[str, str]:
+        """The head of each branch."""
+        return {name.removeprefix("refs/heads/"): sha for name, sha in self.refs("refs/heads/").items()}
+
+    def refs(self, prefix: str) -> dict[str, str]:
+        """The refs below a prefix, and what each points to."""
+        lines = self.git("for-each-ref", "--format=%(objectname) %(refname)", prefix or "refs/").splitlines()
+        pairs = (line.split(" ", 1) for line in lines)
+        return {name: sha for sha, name in pairs}
+
+    def file(self, revision: str, path: str) -> bytes | None:
+        """What a file holds; None where there is none."""
+        done = self._run(("cat-file", "blob", f"{revision}:{path}"), {}, b"")
+        return None if done.returncode else done.stdout
+
+    def blob_id(self, revision: str, path: str) -> str:
+        """The id of a file's content."""
+        return self.git("rev-parse", f"{revision}:{path}")
+
+    def info(self, sha: str) -> CommitInfo:
+        """What a commit says."""
+        text = self.git("show", "-s", "--format=%H%n%T%n%P%n%an%n%ae%n%aI%n%cn%n%ce%n%cI%n%B", sha)
+        lines = text.split("\n")
+        return CommitInfo(
+            lines[0],
+            lines[1],
+            tuple(lines[2].split()),
+            (lines[3], lines[4], lines[5].replace("+00:00", "Z")),
+            (lines[6], lines[7], lines[8].replace("+00:00", "Z")),
+            "\n".join(lines[9:]).rstrip("\n"),
+        )
+
+    def commits(self, base: str, head: str) -> list[str]:
+        """Those that `head` has and `base` has not, the oldest first."""
+        return self.git("rev-list", "--reverse", "--topo-order", head, f"^{base}").splitlines()
+
+    def merge_base(self, one: str, other: str) -> str | None:
+        """Where two lines of history part."""
+        done = self._run(("merge-base", one, other), {}, b"")
+        return None if done.returncode else done.stdout.decode().strip()
+
+    def contains(self, descendant: str, ancestor: str) -> bool:
+        """Whether a commit is in the history of another."""
+        return not self._run(("merge-base", "--is-ancestor", ancestor, descendant), {}, b"").returncode
+
+    def changes(self, base: str, head: str) -> list[FileChange]:
+        """The files that differ."""
+        names = {"A": "added", "M": "modified", "D": "removed", "R": "renamed", "T": "changed"}
+        fields = self.git("diff-tree", "-r", "-M", "-z", "--raw", "--no-abbrev", base, head).split("\0")
+        found: list[FileChange] = []
+        at = 0
+        while at < len(fields) and fields[at].startswith(":"):
+            old, new, letter = fields[at].split(" ")[2:5]
+            previous = fields[at + 1] if letter[0] == "R" else None
+            path = fields[at + 2] if previous else fields[at + 1]
+            at += 3 if previous else 2
+            paths = [previous, path] if previous else [path]
+            patch = self.git("diff", "-M", base, head, "--", *paths)
+            body = patch[patch.index("@@") :] if "@@" in patch else ""
+            lines = body.splitlines()
+            added, gone = (sum(line.startswith(sign) for line in lines) for sign in "+-")
+            blob = old if new == ZERO else new
+            found.append(FileChange(names[letter[0]], path, previous, added, gone, blob, body))
+        return found
+
+    # --- writing
+
+    def set_ref(self, name: str, sha: str | None, *, expected: str | None = None) -> bool:
+        """Move a ref (None deletes it). Returns False where it is not at `expected`."""
+        args = ["update-ref", "-d", name] if sha is None else ["update-ref", name, sha]
+        if expected is not None:
+            args.append(expected)
+        return not self._run(args, {}, b"").returncode
+
+    def merge_tree(self, base: str, head: str) -> str:
+        """The tree of a merge. Raises Conflict."""
+        done = self._run(("merge-tree", "--write-tree", base, head), {}, b"")
+        if done.returncode == 1:
+            raise Conflict(done.stdout.decode(errors="replace"))
+        assert not done.returncode, done.stderr.decode()
+        return done.stdout.decode().split("\n")[0].strip()
+
+    def commit_tree(
+        self, tree: str, parents: Sequence[str], message: str, author: Signature, committer: Signature | None = None
+    ) -> str:
+        """A commit of a tree; no branch moves."""
+        committer = committer or Signature(*WEB, author.at)
+        env = {**author.environment("AUTHOR"), **committer.environment("COMMITTER")}
+        flags = [flag for parent in parents for flag in ("-p", parent)]
+        return self.git("commit-tree", tree, *flags, "-F", "-", env=env, stdin=message.encode())
+
+    def changed_tree(self, revision: str, files: Mapping[str, bytes | None]) -> str:
+        """The tree of a commit with some files written (or, where None, deleted)."""
+        with tempfile.TemporaryDirectory() as folder:
+            env = {"GIT_INDEX_FILE": str(Path(folder, "index"))}
+            self.git("read-tree", revision, env=env)
+            for path, content in files.items():
+                if content is None:
+                    self.git("update-index", "--index-info", env=env, stdin=f"0 {ZERO}\t{path}\n".encode())
+                    continue
+                blob = self.git("hash-object", "-w", "--stdin", stdin=content)
+                # Through the API a file loses its executable bit.
+                self.git("update-index", "--add", "--cacheinfo", f"100644,{blob},{path}", env=env)
+            return self.git("write-tree", env=env)
+
+    def rebase(self, base: str, commits: Sequence[str], at: float) -> str:
+        """The commits anew on top of `base`. Raises Conflict."""
+        head = base
+        for sha in commits:
+            info = self.info(sha)
+            with tempfile.TemporaryDirectory() as folder:
+                env = {"GIT_INDEX_FILE": str(Path(folder, "index")), "GIT_WORK_TREE": folder}
+                self.git("read-tree", head, env=env)
+                patch = self._run(("diff-tree", "-p", "--binary", "--full-index", f"{sha}^", sha), {}, b"").stdout
+                done = self._run(("apply", "--cached", "--3way", "--allow-empty"), env, patch)
+                if done.returncode:
+                    raise Conflict(done.stderr.decode(errors="replace"))
+                tree = self.git("write-tree", env=env)
+            env = {"GIT_AUTHOR_NAME": info.author[0], "GIT_AUTHOR_EMAIL": info.author[1]}
+            env |= {"GIT_AUTHOR_DATE": info.author[2], **Signature(*WEB, at).environment("COMMITTER")}
+            head = self.git("commit-tree", tree, "-p", head, "-F", "-", env=env, stdin=info.message.encode())
+        return head
+
+    # --- what came in
+
+    def objects(self) -> set[str]:
+        """The ids of all objects."""
+        lines = self.git("cat-file", "--batch-all-objects", "--batch-check=%(objectname) %(objecttype)").splitlines()
+        return {line for line in lines if not line.endswith(" tree")}
+
+    def text_of(self, objects: set[str]) -> list[str]:
+        """What objects hold, as text."""
+        return [
+            self._run(("cat-file", kind, sha), {}, b"").stdout.decode(errors="replace")
+            for sha, kind in sorted(line.split(" ") for line in objects)
+        ]
