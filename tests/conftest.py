@@ -6,6 +6,7 @@ but loopback. What the harness itself takes from the caller's environment is rea
     CI=true                     a missing engine is a failure, not a skip
     SLOTH_TEST_DATA             a folder with git bundles of real repositories
     SLOTH_TEST_KUBECTL, ...     another engine than the pinned one (see scripts/engines.py)
+    SLOTH_TEST_DESCRIPTIONS     a folder with GitHub's descriptions of its API (see scripts/descriptions.py)
     KUBEBUILDER_ASSETS          a folder with another control plane
 """
 
@@ -17,11 +18,12 @@ import tempfile
 import uuid
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NoReturn
 
 import hypothesis
 import pytest
 
+import descriptions as api_descriptions
 import engines
 from support.cluster import PARTS, ControlPlane
 from support.gitrepo import GitRepo
@@ -29,10 +31,12 @@ from support.isolation import block_network, isolate_environment, move_home
 
 if TYPE_CHECKING:
     from sloth_ci.destinations.kubernetes.cluster import Cluster
+    from support.github import FakeGitHub
 
 IN_CI = os.environ.get("CI") == "true"
 DATA = os.environ.get("SLOTH_TEST_DATA")
 ENGINES = {name: engines.find(name, os.environ) for name in engines.NAMES}
+DESCRIPTIONS = api_descriptions.find(os.environ)
 
 # No deadline: a busy machine is no bug. In CI the examples are the same in every run, so that a red run can be repeated.
 hypothesis.settings.register_profile("sloth", deadline=None, derandomize=IN_CI)
@@ -145,11 +149,32 @@ def bundles() -> Path:
     return Path(DATA).absolute()
 
 
+@pytest.fixture(scope="session")
+def descriptions() -> Path:
+    """The folder with what GitHub says about its API."""
+    if not DESCRIPTIONS:
+        _missing(f"there is no description of GitHub's API; get it with `{api_descriptions.MEND}`")
+    return DESCRIPTIONS
+
+
+@pytest.fixture
+def fake_github(tmp_path: Path, descriptions: Path) -> Iterator[FakeGitHub]:
+    """A GitHub of the test's own. At the end of the test nobody may have said what GitHub would not understand."""
+    from support.github import FakeGitHub
+
+    with FakeGitHub(tmp_path / "github", descriptions) as fake:
+        yield fake
+    fake.check()
+
+
 def _engine(name: str) -> Path:
     path = ENGINES[name]
-    if path:
-        return path
-    reason = f"there is no {name} for the tests; get it with `{engines.MEND}`"
+    if not path:
+        _missing(f"there is no {name} for the tests; get it with `{engines.MEND}`")
+    return path
+
+
+def _missing(reason: str) -> NoReturn:
     if IN_CI:
         pytest.fail(reason, pytrace=False)
     pytest.skip(reason)
