@@ -63,7 +63,7 @@ def test_the_deployment_of_a_run_whose_number_starts_alike_is_not_ours(shop: Sho
 def test_a_job_that_still_waits_for_its_approval_is_not_this_one(shop: Shop) -> None:
     shop.repo.environment("production", reviewers=["carol"])
     run = shop.repo.run(environment="production")
-    shop.repo.deployments_of("production")[0].statuses[0].state = "waiting"
+    shop.repo.deployments_of("production")[0].statuses[0].state = "queued"
     found = shop.forge(run=run).protection("production")
     assert found is not None
     assert not found.declared

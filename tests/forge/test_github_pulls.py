@@ -26,7 +26,7 @@ def test_one_as_it_is_now(shop: Shop) -> None:
     assert (found.number, found.title, found.author, found.state) == (1, "Change feature", "alice", "open")
     assert (found.head_sha, found.head_branch, found.base_branch) == (pull.head, "feature", "main")
     assert (found.base_sha, found.fork, found.merge_sha) == (shop.repo.head("main"), False, None)
-    pull.close("alice")
+    pull.close("bob")
     assert seen(shop.forge(), pull).state == "closed"
 
 

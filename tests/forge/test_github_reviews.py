@@ -7,6 +7,7 @@ import pytest
 from sloth_ci.core.codeowners import Owned
 from sloth_ci.core.errors import ForgeError
 from sloth_ci.core.review import Review
+from support.github.bare import Signature
 from support.github.clock import seconds_of
 from support.github_shop import FILE, Shop, plan_report, seen
 
@@ -186,23 +187,9 @@ def test_where_github_does_not_tell_who_pushed_a_comment_belongs_to_no_commit(sh
 
 def test_pushers_are_who_wrote_and_who_pushed(shop: Shop) -> None:
     pull = shop.opened()
-    pull.push("carol", {FILE: "replicas: 3\n"})
-    git = shop.repo.git
-    before = pull.head
-    sha = git.git(
-        "commit-tree",
-        git.info(before).tree,
-        "-p",
-        before,
-        "-m",
-        "by nobody that GitHub knows",
-        env={
-            "GIT_AUTHOR_NAME": "x",
-            "GIT_AUTHOR_EMAIL": "x@example.com",
-            "GIT_COMMITTER_NAME": "x",
-            "GIT_COMMITTER_EMAIL": "x@example.com",
-        },
-    )
+    git, before = shop.repo.git, pull.head
+    who = Signature(*shop.fake.identity("carol"), shop.fake.clock.now())
+    sha = git.commit_tree(git.info(before).tree, [before], "of carol, pushed by bob", who, who)
     git.set_ref("refs/heads/feature", sha)
     shop.repo.moved("bob", "feature", before, sha)
     forge = shop.forge()
@@ -216,8 +203,6 @@ def test_what_was_merged_in_the_browser_has_no_pusher_of_its_own(shop: Shop) -> 
     before = pull.head
     tree = git.merge_tree(before, other)
     who = shop.fake.identity("alice")
-    from support.github.bare import Signature
-
     sha = git.commit_tree(tree, [before, other], "Merge", Signature(*who, shop.fake.clock.now()))
     git.set_ref("refs/heads/feature", sha)
     shop.repo.moved("alice", "feature", before, sha)
