@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import Any
 
 import pytest
 from github import Auth, Github, GithubException
 
-from support.github import FakeGitHub, Refused, Repository
-from support.github import rest_issues as issues
+from support.github import FakeGitHub, Pull, Refused, Repository, shapes_pull
 from support.github.accounts import Token
 from support.github.asking import ask
 from support.github.clock import seconds_of
@@ -89,7 +89,7 @@ def test_a_wrong_answer_of_the_fake_is_a_violation_too(
 ) -> None:
     pull = _pull(repo)
     pull.comment("bob", "hello")
-    monkeypatch.setattr(issues.shapes_pull, "comment", lambda repo, said: {"id": "one"})
+    monkeypatch.setattr(shapes_pull, "comment", lambda repo, said: {"id": "one"})
     assert ask(fake_github, "GET", f"/repos/acme/shop/issues/{pull.number}/comments", token).status == 500
     with pytest.raises(Violations, match="the fake's own answer"):
         fake_github.check()
@@ -105,7 +105,7 @@ def test_a_path_with_slashes_is_one_parameter(fake_github: FakeGitHub, repo: Rep
 # --- who may what
 
 
-def _pull(repo: Repository, branch: str = "feature"):  # noqa: ANN202 - Pull
+def _pull(repo: Repository, branch: str = "feature") -> Pull:
     repo.commit("alice", branch, {MANIFEST: f"replicas: 2 # {branch}\n"})
     return repo.open_pull("alice", branch, title="More")
 
@@ -213,13 +213,13 @@ def test_a_pull_request_follows_its_branch_until_it_is_merged(
 
 @pytest.mark.parametrize("method", ["merge", "squash", "rebase"])
 def test_the_pull_request_of_a_commit_is_found_however_it_was_merged(
-    fake_github: FakeGitHub, repo: Repository, token: Token, method: str
+    fake_github: FakeGitHub, repo: Repository, token: Token, method: Any
 ) -> None:
     pull = _pull(repo)
     pull.push("alice", {MANIFEST: "replicas: 3\n"})
     other = _pull(repo, "other")
     repo.commit("alice", "main", {"README.md": "x\n"})
-    sha = pull.merge("bob", method)  # type: ignore[arg-type]  # the three that there are
+    sha = pull.merge("bob", method)
     assert repo.git.file("main", MANIFEST) == b"replicas: 3\n"
     assert len(repo.git.info(sha).parents) == (2 if method == "merge" else 1)
     found = ask(fake_github, "GET", f"/repos/acme/shop/commits/{sha}/pulls", token).body

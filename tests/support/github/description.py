@@ -53,7 +53,8 @@ class Description:
     def __init__(self, rest: Path) -> None:
         self.document: dict[str, Any] = json.loads(rest.read_bytes(), object_hook=_with_null)
         # Its own validity is GitHub's business, and takes a minute to see.
-        self._openapi = OpenAPI.from_dict(self.document, config=Config(spec_validator_cls=None))
+        config = Config(spec_validator_cls=None)  # type: ignore[arg-type]  # documented so, and typed otherwise
+        self._openapi = OpenAPI.from_dict(self.document, config=config)
 
     def operation(self, method: str, template: str) -> dict[str, Any]:
         """What is said of an operation. Raises KeyError where there is no such thing."""

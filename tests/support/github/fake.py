@@ -42,7 +42,6 @@ if TYPE_CHECKING:
 REST_FILE: Final = "api.github.com.json"
 GRAPHQL_FILE: Final = "schema.graphql"
 EXAMPLES_FILE: Final = "webhooks.json"
-READ_ONLY: Final[Permissions] = dict.fromkeys(ALL, "read")
 
 
 class Violations(AssertionError):
@@ -182,9 +181,9 @@ class FakeGitHub:
         self, repository: Repository, permissions: Permissions | None = None, *, fork: bool = False
     ) -> Token:
         """GITHUB_TOKEN of a job: all permissions by default. With `fork`, that of a fork's pull request: it only reads."""
-        given = READ_ONLY if fork else dict.fromkeys(ALL, "write") if permissions is None else permissions
-        if fork and permissions is not None:
-            given = {name: "none" if access == "none" else "read" for name, access in permissions.items()}
+        given: Permissions = dict.fromkeys(ALL, "write") if permissions is None else permissions
+        if fork:
+            given = {name: "none" if access == "none" else "read" for name, access in given.items()}
         return self.installation_token(repository, given, ACTIONS, ACTIONS_BOT)
 
     def installation_token(self, repository: Repository, permissions: Permissions, app: App, login: str) -> Token:

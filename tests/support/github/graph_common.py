@@ -58,11 +58,11 @@ class Asking:
 
 def connection(name: str, items: Sequence[Any], shape: Callable[[Any], Node], args: dict[str, Any]) -> Node:
     """A page of a list. Raises Denied where the caller does not say how much of it, or wants more than 100."""
-    first, last = args.get("first"), args.get("last")
-    if first is None and last is None:
+    first: int | None = args.get("first")
+    size = args.get("last") if first is None else first
+    if size is None:
         words = f"You must provide a `first` or `last` value to properly paginate the `{name}` connection."
         raise Denied("MISSING_PAGINATION_BOUNDARIES", words)
-    size = first if first is not None else last
     if not 0 < size <= 100:
         words = f"Requesting {size} records on the `{name}` connection exceeds the `first` limit of 100 records."
         raise Denied("EXCESSIVE_PAGINATION", words)
@@ -71,7 +71,7 @@ def connection(name: str, items: Sequence[Any], shape: Callable[[Any], Node], ar
     if first is not None:
         end = min(end, start + first)
     else:
-        start = max(start, end - last)
+        start = max(start, end - size)
     nodes = [shape(item) for item in items[start:end]]
     cursors = [base64.b64encode(str(number).encode()).decode() for number in range(start, end)]
     return {

@@ -82,7 +82,7 @@ class GraphQL:
         return answer
 
 
-def _field(source: Any, info: GraphQLResolveInfo, **args: Any) -> Any:
+def _field(source: Any, info: GraphQLResolveInfo[Any], **args: Any) -> Any:
     if info.field_name == "__typename":
         return info.parent_type.name
     if info.field_name not in source:

@@ -49,8 +49,8 @@ def answer(fake: FakeGitHub, request: Request, token: Token | None) -> Answer:
     asked = Asked(request.method, route.template, params, request.query, request.headers, request.body)
     wrong = fake.description.request_errors(asked, route.template)
     if wrong:
-        for error in wrong:
-            fake.violation(f"{request.method} {request.path}: {error}")
+        for words in wrong:
+            fake.violation(f"{request.method} {request.path}: {words}")
         return Answer(422, {"message": "Invalid request.\n\n" + "\n".join(wrong)})
     try:
         said = _run(fake, request, token, route, params)
@@ -63,8 +63,8 @@ def answer(fake: FakeGitHub, request: Request, token: Token | None) -> Answer:
     content = b"" if said.body is None else json.dumps(said.body).encode()
     answered = Answered(said.status, {"Content-Type": "application/json", **said.headers}, content)
     if said.status != 501:
-        for error in fake.description.response_errors(asked, answered, route.template):
-            fake.violation(f"the fake's own answer {said.status} to {request.method} {request.path}: {error}")
+        for words in fake.description.response_errors(asked, answered, route.template):
+            fake.violation(f"the fake's own answer {said.status} to {request.method} {request.path}: {words}")
             return Answer(500, {"message": "the fake's answer is not what GitHub describes"})
     return said
 

@@ -202,7 +202,7 @@ def list_pending(call: Call) -> Answer:
 
 def _pending(call: Call, made: Environment) -> dict[str, Any]:
     rules = shapes_run.environment(call.repo, made)["protection_rules"]
-    reviewers = next((rule["reviewers"] for rule in rules if rule["type"] == "required_reviewers"), [])
+    reviewers: list[Any] = next((rule["reviewers"] for rule in rules if rule["type"] == "required_reviewers"), [])
     able = made.reviewers and call.login in made.reviewers
     shown = {
         key: value for key, value in shapes_run.short_environment(call.repo, made).items() if not key.endswith("_at")

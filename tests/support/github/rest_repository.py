@@ -280,7 +280,7 @@ def get_permission(call: Call) -> Answer:
     coarse = {"maintain": "write", "triage": "read"}.get(level, level)
     permissions = {"pull": "read", "triage": "triage", "push": "write", "maintain": "maintain", "admin": "admin"}
     person = shapes.user(call.fake, login) | {
-        "permissions": {name: LEVELS.index(level) >= LEVELS.index(need) for name, need in permissions.items()},  # type: ignore[arg-type]
+        "permissions": {name: LEVELS.index(level) >= LEVELS.index(need) for name, need in permissions.items()},
         "role_name": level,
     }
     return Answer(200, {"permission": coarse, "role_name": level, "user": person})
