@@ -39,6 +39,7 @@ RUN apt-get update \
       -o Dpkg::Options::='--path-exclude=/usr/share/perl/5.*/*' \
       -o Dpkg::Options::='--path-exclude=/usr/lib/*/perl/5.*/*' \
       ca-certificates git kubectl kustomize openssh-client \
+ && apt-get clean \
  && rm -rf /var/lib/apt/lists/* \
  # The owner of a workspace on GitHub's runners, to whom `sloth-ci ci` drops: ssh wants an account.
  && useradd --uid 1001 --create-home --shell /usr/sbin/nologin sloth

@@ -6,7 +6,7 @@
 SHELL := bash
 .SHELLFLAGS := -euo pipefail -c
 .DEFAULT_GOAL := help
-.PHONY: demo test lint types bench scoreboard docs tools cluster requirements clean help
+.PHONY: demo test lint types bench scoreboard docs tools image cluster requirements clean help
 
 BIN := .venv/bin
 READY := .venv/ready
@@ -25,15 +25,18 @@ demo: $(READY) ## A plan, a sync, a failure and a rollback on a repository made 
 	@PATH="$(CURDIR)/$(BIN):$$PATH" $(BIN)/python demo/run.py $(ARGS)
 
 test: $(READY) ## All tests, against real engines
-	@$(BIN)/python scripts/engines.py || { [[ $${CI:-} != true ]] && echo "going on: tests that need what is missing are skipped"; }
+	@{ $(BIN)/python scripts/engines.py && $(BIN)/python scripts/descriptions.py; } || { [[ $${CI:-} != true ]] && echo "going on: tests that need what is missing are skipped"; }
+	@$(if $(ARGS),true,$(BIN)/python scripts/make_image.py) || { [[ $${CI:-} != true ]] && echo "going on: tests that need an image are skipped"; }
 	@$(BIN)/pytest --numprocesses=auto $(ARGS)
 
-lint: $(READY) ## Style, imports, shell, Lua, and whether generated documents are current
+lint: $(READY) ## Style, imports, shell, Lua, CI files, the Dockerfile, and whether generated documents are current
 	@$(BIN)/ruff check
 	@$(BIN)/ruff format --check
 	@$(BIN)/lint-imports --no-logo
 	@$(BIN)/shellcheck .ci/run scripts/*.sh hooks/*
 	@$(BIN)/python scripts/check_lua.py
+	@$(BIN)/hadolint Dockerfile
+	@$(BIN)/python scripts/check_ci.py
 	@$(BIN)/python scripts/docs.py --check
 
 types: $(READY) ## mypy, strict
@@ -53,6 +56,10 @@ docs: $(READY) ## Write the generated documents
 
 tools: $(READY) ## The engines of the tests (kubectl, kustomize, helm, a control plane), outside the work tree
 	@$(BIN)/python scripts/engines.py
+	@$(BIN)/python scripts/descriptions.py
+
+image: $(READY) ## The container image, with a Docker engine (installed where none is, as root on Debian) and a base image
+	@$(BIN)/python scripts/make_image.py --install
 
 cluster: $(READY) ## A real, empty control plane with pretended nodes, until Ctrl-C; prints its KUBECONFIG
 	@$(BIN)/python scripts/make_cluster.py
