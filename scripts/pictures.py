@@ -2,8 +2,8 @@
 
     SLOTH_TEST_DATA=FOLDER python scripts/pictures.py [FOLDER OF THE PICTURES]
 
-What is on them is a real plan: the microservices demo, from one of its revisions to a later one, into a directory that was
-synced and then edited by hand. Needs a chromium (Debian: apt-get install --no-install-recommends chromium).
+What is on them is a real plan: kube-prometheus, from one of its revisions to a later one. Needs a chromium (Debian:
+apt-get install --no-install-recommends chromium fonts-noto-core fonts-noto-mono fonts-noto-color-emoji).
 """
 
 from __future__ import annotations
@@ -31,18 +31,18 @@ from sloth_ci.report.html import html_report
 from sloth_ci.startup import Options, start
 
 ROOT: Final = Path(__file__).resolve().parent.parent
-BUNDLE: Final = "microservices-demo.bundle"
-BEFORE: Final = "HEAD~4"
-AFTER: Final = "HEAD~2"
+BUNDLE: Final = "kube-prometheus.bundle"
+BEFORE: Final = {"staging": "HEAD~1", "production": "HEAD~2"}
+AFTER: Final = "HEAD~1"
 LIMIT: Final = 250_000
 """Bytes of a picture."""
 WORKFLOW: Final = """
 for _, environment in ipairs({ "staging", "production" }) do
-  gitops.workflow({ name = "shop", repo = ".", environment = environment, target_path = "kubernetes-manifests", auto_sync = false,
+  gitops.workflow({ name = "monitoring", repo = ".", environment = environment, target_path = "manifests", auto_sync = false,
                     destination = { directory = "live/" .. environment } })
 end
 """
-FORGE: Final = "https://git.example/shop/shop"
+FORGE: Final = "https://git.example/ops/monitoring"
 STYLE: Final = """
 :root { color-scheme: light dark; --line: light-dark(#d1d9e0, #3d444d); --quiet: light-dark(#59636e, #9198a1);
   --code: light-dark(#eff1f3, #262c36); }
@@ -74,14 +74,15 @@ class Quiet:
 
 
 def real_plans(folder: Path) -> list[Plan]:
-    """A workflow with two environments; the one is as an older revision left it, and the other is newer."""
+    """A workflow with two environments; each is as another older revision left it."""
     bundle = Path(os.environ["SLOTH_TEST_DATA"]) / BUNDLE
-    work = folder / "shop"
-    _quietly("git", "clone", "-q", str(bundle), str(work))
+    work = folder / "monitoring"
+    _quietly("git", "clone", "-q", "--bare", str(bundle), str(folder / "origin.git"))
+    _quietly("git", "clone", "-q", str(folder / "origin.git"), str(work))
     os.chdir(work)
     (work / "sloth.lua").write_text(WORKFLOW)
     environ = {**os.environ, "SLOTH_CACHE_DIR": str(folder / "cache")}
-    for environment, revision in (("staging", "HEAD~3"), ("production", BEFORE)):
+    for environment, revision in BEFORE.items():
         _quietly(
             str(Path(sys.executable).with_name("sloth-ci")),
             "sync",
@@ -156,16 +157,16 @@ def main() -> None:
         ]
         other = Overlap(
             number=41,
-            title="Probes for the frontend",
+            title="Grafana behind the new ingress",
             url=f"{FORGE}/pull/41",
-            files=("kubernetes-manifests/frontend.yaml",),
+            files=("manifests/grafana-deployment.yaml",),
         )
         about = About(
             head_sha=head, base="main", overlaps=(other,), run_url=f"{FORGE}/runs/7", report_url=f"{FORGE}/report"
         )
         pages = {
-            "comment": (as_comment(pull_request_comment(shown, about=about)), (920, 900), ""),
-            "report": (html_report(shown, about=about), (1280, 900), "#changes/Deployment/frontend"),
+            "comment": (as_comment(pull_request_comment(shown, about=about)), (920, 1000), ""),
+            "report": (html_report(shown, about=about), (1280, 1000), "#changes/ClusterRole/prometheus-operator"),
         }
         for name, (text, size, anchor) in pages.items():
             page = Path(temporary) / f"{name}.html"

@@ -26,6 +26,7 @@ _ASSETS = Path(__file__).with_name("assets")
 _SLOT = re.compile(r"\{\{(\w+)\}\}")
 _IN_SCRIPT = {"<": "\\u003c", ">": "\\u003e", "&": "\\u0026", "\u2028": "\\u2028", "\u2029": "\\u2029"}
 _ROWS = 200
+_FEW = 5
 
 
 def html_report(
@@ -142,7 +143,8 @@ def _row(one: Shown) -> str:
     numbers = "".join(f'<td class="number{"" if count else " none"}">{count:,}</td>' for count in counts)
     name = _link(plan.environment or plan.name, one.check_url)
     return (
-        f'<tr><th scope="row">{name}</th><td>{_text(plan.destination)}</td>{numbers}'
+        f'<tr><th scope="row">{name}</th><td>{_text(plan.destination)}<br>'
+        f'<code class="quiet" title="the digest of the plan">{_text(plan.digest, 100)}</code></td>{numbers}'
         f"<td>{impact}</td><td>{escape(gate_words(one))}</td></tr>"
     )
 
@@ -154,12 +156,15 @@ def _facts(plans: Sequence[Plan], about: About | None, generated_at: str | None)
     if about:
         base = f" into {_text(about.base, 100)}" if about.base else ""
         yield fact("commit", f"<code>{_text(about.head_sha, 40)}</code>{base}")
-    for plan in plans[:_ROWS]:
-        of = f" of {_text(plan.environment or plan.name, 60)}" if len(plans) > 1 else ""
-        against = f" against <code>{_text(plan.base[:12])}</code>" if plan.base else ""
-        yield fact(f"revision{of}", f"<code>{_text(plan.revision[:12])}</code>{against}")
-        yield fact(f"digest{of}", f"<code>{_text(plan.digest, 100)}</code>")
-        yield fact(f"unchanged{of}", plural(plan.unchanged, "object")) if plan.unchanged else ""
+    revisions: dict[str, str | None] = {}
+    for plan in plans:
+        revisions[plan.revision] = revisions.get(plan.revision) or plan.base
+    for revision, against_what in list(revisions.items())[:_FEW]:
+        against = f" against <code>{_text(against_what[:12])}</code>" if against_what else ""
+        yield fact("revision", f"<code>{_text(revision[:12])}</code>{against}")
+    unchanged = sum(plan.unchanged for plan in plans)
+    if unchanged:
+        yield fact("unchanged", plural(unchanged, "object"))
     if generated_at:
         yield fact("made", f"<time>{_text(generated_at, 40)}</time>")
     if about and about.run_url:

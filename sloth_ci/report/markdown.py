@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from itertools import groupby
 from typing import NamedTuple
 
@@ -26,6 +26,8 @@ _ROWS = 50
 _OPEN_LINES = 40
 """A diff of more lines is folded, so that a reader who scrolls meets the next change."""
 _DEPENDENTS = 8
+_ALIKE = 10
+"""Objects of one line."""
 _LEAST_HEAD, _LEAST_FOOT = 4_000, 600
 """Bytes of the table and of the digests that are there however small the limit is."""
 _CRD = "CustomResourceDefinition"
@@ -165,7 +167,7 @@ def _plan(plan: Plan, room: int, titled: bool, notes: Sequence[str], lines: int)
     parts.add_all([note_line(note) for note in notes], "note")
     parts.add_all([_conflict(conflict) for conflict in plan.conflicts], "conflict")
     danger = sorted((c for c in plan.changes if c.impact >= Impact.HIGH), key=lambda change: -change.impact)
-    parts.add_all([_danger(change) for change in danger], "dangerous change")
+    parts.add_all(list(_dangers(danger)), "line about what is dangerous", "lines about what is dangerous")
     parts.add_all([f"\n> ⚠️ {markdown(warning, 400)}\n" for warning in plan.warnings], "warning")
     if commit:
         parts.add_all(commit_parts(commit), "line about the commit", "lines about the commit")
@@ -183,7 +185,8 @@ def note_line(note: str) -> str:
 
 def _add_details(parts: Parts, changes: Sequence[Change], not_in_commit: frozenset[Ref], lines: int) -> None:
     """The changes by impact, folded: first a line for each, then as many diffs as there is room for."""
-    ordered = sorted(changes, key=lambda change: -change.impact)
+    # The schema of an API can be longer than everything else together.
+    ordered = sorted(changes, key=lambda change: (-change.impact, change.ref.kind == _CRD))
     groups = [(impact, list(group)) for impact, group in groupby(ordered, key=lambda change: change.impact)]
     frames = {impact: _frame(impact, group) for impact, group in groups}
     shown: dict[int, str] = {}
@@ -200,7 +203,6 @@ def _add_details(parts: Parts, changes: Sequence[Change], not_in_commit: frozens
         parts.missing(len(ordered) - len(shown), "change")
         room = 0
     diffs = 0
-    # The schema of an API can be longer than everything else together.
     for change in sorted(ordered, key=lambda change: change.ref.kind == _CRD) if room > 0 else ():
         block = _diff(change, lines)
         if size(block) <= room:
@@ -237,12 +239,26 @@ def _conflict(conflict: Conflict) -> str:
     return "\n".join(lines) + "\n"
 
 
-def _danger(change: Change) -> str:
+def _dangers(changes: Sequence[Change]) -> Iterator[str]:
+    """A line for each, or for all that are dangerous in the same way."""
+    alike: dict[object, list[Change]] = {}
+    for change in changes:
+        alike.setdefault((change.type, change.impact, change.reversible, change.reasons, change.dependents), []).append(
+            change
+        )
+    for same in alike.values():
+        for start in range(0, len(same), _ALIKE):
+            yield _danger(same[start : start + _ALIKE])
+
+
+def _danger(changes: Sequence[Change]) -> str:
+    change = changes[0]
     reasons = "; ".join(markdown(reason, 300) for reason in change.reasons)
     undo = f" · **{UNDO[change.reversible]}**" if change.reversible != "yes" else ""
     needed = "".join(f"\n  - ⚠️ {markdown(text, 300)}" for text in _dependents(change))
     verb = {"create": "create", "update": "update", "recreate": "make anew", "delete": "delete"}[change.type]
-    return f"\n- {_DOTS[change.impact]} **{verb}** {code(str(change.ref), 253)}{undo}: {reasons}{needed}"
+    names = ", ".join(code(str(one.ref), 253) for one in changes)
+    return f"\n- {_DOTS[change.impact]} **{verb}** {names}{undo}: {reasons}{needed}"
 
 
 def _dependents(change: Change) -> list[str]:

@@ -63,7 +63,7 @@ REPORTS = {
 
 
 HEAD = {
-    "a", "body", "button", "code", "dd", "div", "dl", "dt", "footer", "form", "h1", "head", "header", "html", "kbd", "li", "main", "meta",
+    "a", "body", "br", "button", "code", "dd", "div", "dl", "dt", "footer", "form", "h1", "head", "header", "html", "kbd", "li", "main", "meta",
     "noscript", "p", "script", "span", "style", "table", "tbody", "td", "th", "thead", "time", "title", "tr", "ul",
 }  # fmt: skip
 """The elements of a page before its script runs."""
@@ -379,4 +379,4 @@ def test_a_conflict_is_open_and_shows_its_ways_out(tmp_path: Path) -> None:
     text = _on_page(
         tmp_path, html_report([Shown(plan=replace(forty(), conflicts=(one,)))]), "return page.rows()[0].textContent;"
     )
-    assert text == "×ConfigMap/shop/xis wrongvalidationx.yaml:3Ways outmend it"
+    assert text == "×ConfigMap/shop/xis wrong validationx.yaml:3Ways outmend it"

@@ -22,7 +22,9 @@ function withParts(row, environment) {
 }
 
 function byImpact(rows) {
-  return rows.sort((a, b) => IMPACTS.indexOf(a.impact) - IMPACTS.indexOf(b.impact));
+  // The schema of an API can be longer than everything else together: it comes last.
+  const rank = (row) => 2 * IMPACTS.indexOf(row.impact) + (row.kind === "CustomResourceDefinition");
+  return rows.sort((a, b) => rank(a) - rank(b));
 }
 
 function panesOf(data) {
@@ -72,8 +74,7 @@ function changeHead(row, ...labels) {
   return [
     el("span", { class: `symbol ${row.type}`, title: row.type, role: "img", "aria-label": row.type }, SYMBOLS[row.type]),
     nameOf(row),
-    el("span", { class: "brief" }, row.brief),
-    el("span", { class: "labels" }, ...labels, environmentLabel(row)),
+    el("span", { class: "brief" }, row.brief, " ", ...labels, environmentLabel(row)),
     el("code", { class: "source" }, shows(row.source)),
   ];
 }
@@ -85,11 +86,9 @@ function changeRow(row) {
 }
 
 function changeInside(row) {
-  const dependents = row.dependents.slice(0, 50);
-  if (row.dependents.length > 50) dependents.push(`… ${row.dependents.length - 50} more`);
   return [
     el("p", { class: "reasons" }, el("span", { class: `impact ${row.impact}` }, row.impact), ` ${row.reasons.join("; ")}`),
-    list("Needed by", dependents, "warn"),
+    list("Needed by", row.dependents, "warn"),
     list("", row.notes),
     views(row),
     el("p", { class: "quiet" }, `${row.group ? `${row.group}/` : ""}${row.version} ${row.kind}`, row.source ? ` · ${shows(row.source)}` : ""),
@@ -107,7 +106,9 @@ function intendedRow(row) {
 
 function list(title, items, kind = "") {
   if (!items.length) return null;
-  return el("div", { class: `list ${kind}` }, title ? el("h3", {}, title) : null, el("ul", {}, ...items.map((item) => el("li", {}, item))));
+  const told = (some) => el("ul", {}, ...some.map((item) => el("li", {}, item)));
+  const rest = items.length > 12 ? el("details", {}, el("summary", {}, `${items.length - 8} more`), told(items.slice(8))) : null;
+  return el("div", { class: `list ${kind}` }, title ? el("h3", {}, title) : null, told(rest ? items.slice(0, 8) : items), rest);
 }
 
 /** Fields and the diff, one of them at a time; only the diff where there are no fields. */
@@ -134,12 +135,15 @@ function fieldsOf(fields, more = 0, heads = ["field", "before", "after"]) {
   const rows = fields.map((field) => {
     const both = field.before !== null && field.after !== null && !field.masked;
     const [old, now] = both ? contrast(field.before, field.after) : [["", field.before, ""], ["", field.after, ""]];
-    return el("tr", {}, el("th", { scope: "row" }, el("code", {}, field.path)), sideOf(field, field.before, old, "old", both), sideOf(field, field.after, now, "new", both));
+    return el("tr", {}, el("th", { scope: "row" }, el("code", {}, ...breakable(field.path))), sideOf(field, field.before, old, "old", both), sideOf(field, field.after, now, "new", both));
   });
   if (more) rows.push(el("tr", {}, el("td", { colspan: 3, class: "quiet" }, `… ${plural(more, "more field")}`)));
   const head = el("tr", {}, ...heads.map((text) => el("th", { scope: "col" }, text)));
   return el("div", { class: "scroll", tabindex: "0", role: "region", "aria-label": "Fields" }, el("table", { class: "fields" }, el("thead", {}, head), el("tbody", {}, ...rows)));
 }
+
+/** A path that a narrow column breaks where a part of it begins. */
+const breakable = (path) => path.split(/(?=[.[])/).flatMap((part) => [el("wbr"), part]);
 
 function sideOf(field, value, [start, middle, end], side, both) {
   if (value === null) return el("td", { class: "quiet" }, side === "old" ? "not there" : "removed");
@@ -149,7 +153,7 @@ function sideOf(field, value, [start, middle, end], side, both) {
 
 function conflictRow(row) {
   const head = [el("span", { class: "symbol conflict", role: "img", "aria-label": "conflict" }, "×"), nameOf(row),
-    el("span", { class: "brief" }, row.description), el("span", { class: "labels" }, label(row.type.replaceAll("_", " "), "bad"), environmentLabel(row)),
+    el("span", { class: "brief" }, row.description, " ", label(row.type.replaceAll("_", " "), "bad"), environmentLabel(row)),
     el("code", { class: "source" }, shows(row.source))];
   const details = opening(row, head, () => [
     row.fields.length ? fieldsOf(row.fields, 0, ["field", "is", "should be"]) : null,
@@ -160,15 +164,14 @@ function conflictRow(row) {
 }
 
 function driftRow(row) {
-  const head = [el("span", { class: "symbol" }, "±"), nameOf(row), el("span", { class: "brief" }, plural(row.fields.length, "field")),
-    el("span", { class: "labels" }, row.manager ? label(`by ${row.manager}`) : null, environmentLabel(row))];
+  const head = [el("span", { class: "symbol" }, "±"), nameOf(row), el("span", { class: "brief" }, plural(row.fields.length, "field"), row.manager ? ` by ${row.manager} ` : " ", environmentLabel(row))];
   const kind = { blocks: "critical", overwritten: "medium", left: "low" }[row.outcome];
   return opening(row, head, () => fieldsOf(row.fields, 0, ["field", "now", "in Git"]), kind);
 }
 
 function hookRow(row) {
-  return el("div", { class: "row flat" }, el("span", { class: "symbol" }, "▸"), nameOf(row), el("span", { class: "brief" }, row.phase),
-    el("span", { class: "labels" }, environmentLabel(row)), el("code", { class: "source" }, shows(row.source)));
+  return el("div", { class: "row flat" }, el("span", { class: "symbol" }, "▸"), nameOf(row), el("span", { class: "brief" }, `${row.phase} `, environmentLabel(row)),
+    el("code", { class: "source" }, shows(row.source)));
 }
 
 function outcomeRow(row) {
@@ -176,7 +179,7 @@ function outcomeRow(row) {
   const told = row.items.filter((item) => item.status !== "applied" || item.message);
   const applied = row.items.filter((item) => item.status === "applied" && !item.message);
   const item = (one) => el("li", {}, label(one.status, one.status === "failed" ? "bad" : one.status === "applied" ? "good" : ""), " ", el("code", {}, one.resource),
-    one.message ? el("pre", { tabindex: "0" }, one.message) : null);
+    one.message.includes("\n") ? el("pre", { tabindex: "0" }, one.message) : one.message ? el("span", { class: "quiet" }, ` ${one.message}`) : null);
   const [first, ...further] = row.message.split("\n");
   return el("section", { class: `outcome ${kinds[row.status]}` },
     el("h2", {}, `${row.environment ?? row.name}: ${row.headline}`),
@@ -369,7 +372,7 @@ function open(resource) {
   more(Math.max(index + CHUNK - (pane.shown.length - pending.length), 0));
   const row = document.querySelectorAll("#list > .row")[index];
   row.open = true;
-  row.scrollIntoView({ block: "center" });
+  row.scrollIntoView({ block: "nearest" });
 }
 
 if (typeof document !== "undefined") start();
