@@ -47,7 +47,7 @@ RUN apt-get update \
 COPY --from=packages /opt/tools/bin/helm /usr/local/bin/helm
 COPY --from=packages /opt/sloth-ci /opt/sloth-ci
 COPY --from=program /program /
-COPY scripts/entrypoint.sh /usr/local/bin/sloth-entrypoint
+COPY scripts/entrypoint.py /usr/local/bin/sloth-entrypoint
 
 ENV PATH=/opt/sloth-ci/bin:$PATH \
     PYTHONUNBUFFERED=1

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import re
 import subprocess
+import sys
 from pathlib import Path
 from typing import Any, get_args
 
@@ -12,9 +13,11 @@ import msgspec
 import pytest
 import yaml
 
+import sloth_ci
 from publish_action import published
 from sloth_ci.ci.inputs import Inputs
 from sloth_ci.ci.outputs import NAMES
+from sloth_ci.core.errors import UsageError
 from support.project import ROOT
 
 ACTION: dict[str, Any] = yaml.safe_load((ROOT / "action.yml").read_text(encoding="utf-8"))
@@ -100,25 +103,29 @@ def _pins(name: str) -> dict[str, str]:
     return dict(re.findall(r"^(\S+)==(\S+)", text, re.MULTILINE))
 
 
-@pytest.mark.parametrize(
-    ("given", "runs"),
-    [
-        ([], "sloth-ci ci"),
-        (["--version"], "sloth-ci --version"),
-        (["sloth-ci", "preview", "--head", "a b"], "sloth-ci preview --head a b"),
-        (["sh", "-c", 'echo "$0 $1"; exit 7', "shell", "x"], "shell x"),
-    ],
-    ids=lambda value: " ".join(value) or "nothing" if isinstance(value, list) else "",
-)
-def test_the_image_runs_the_action_an_option_or_any_command(tmp_path: Path, given: list[str], runs: str) -> None:
-    program = tmp_path / "sloth-ci"
-    program.write_text('#!/bin/sh\necho "sloth-ci $*"\nexit 7\n')
-    program.chmod(0o755)
-    done = subprocess.run(
-        [str(ROOT / "scripts/entrypoint.sh"), *given],
-        env={"PATH": f"{tmp_path}:{os.environ['PATH']}"},
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-    assert (done.stdout.strip(), done.returncode) == (runs, 7)
+def _start(*given: str, **variables: str) -> subprocess.CompletedProcess[str]:
+    command = [sys.executable, str(ROOT / "scripts/entrypoint.py"), *given]
+    return subprocess.run(command, env={**os.environ, **variables}, capture_output=True, text=True, check=False)
+
+
+def test_the_image_starts_as_the_action() -> None:
+    done = _start()
+    assert "this is no job of GitHub Actions" in done.stderr
+    assert done.returncode == UsageError.exit_code
+
+
+def test_the_image_starts_with_an_option() -> None:
+    assert _start("--version").stdout == f"sloth-ci, version {sloth_ci.__version__}\n"
+
+
+def test_the_image_starts_with_any_command_and_all_variables() -> None:
+    """A shell in between would lose the inputs with a dash in their name."""
+    done = _start("env", **{"INPUT_GITHUB-TOKEN": "a b", "INPUT_ALLOW-ENV": "x"})
+    assert {"INPUT_GITHUB-TOKEN=a b", "INPUT_ALLOW-ENV=x"} <= set(done.stdout.splitlines())
+    assert _start("sh", "-c", "exit 7").returncode == 7
+
+
+def test_the_image_says_how_a_command_of_the_program_is_given() -> None:
+    done = _start("preview")
+    assert done.stderr == "preview: No such file or directory; a command of sloth-ci is: sloth-ci preview\n"
+    assert done.returncode == 1
