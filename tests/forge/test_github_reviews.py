@@ -235,6 +235,15 @@ def test_owners_are_people_and_the_members_of_teams(shop: Shop) -> None:
     }
 
 
+def test_an_owner_may_be_written_in_any_case(shop: Shop) -> None:
+    pull = shop.opened()
+    shop.repo.allow("Dora", "write")
+    pull.approve("Dora")
+    forge = shop.forge()
+    [review] = forge.reviews(seen(forge, pull))
+    assert forge.owners([Owned("*", ("dORA", "bob"), (), ())]) == {"*": frozenset({review.person, "bob"})}
+
+
 def test_a_jobs_token_cannot_read_teams_and_the_error_says_what_can(shop: Shop) -> None:
     shop.fake.team("acme", "platform", ["bob"])
     with pytest.raises(ForgeError, match="cannot read who is in @acme/platform") as caught:

@@ -14,7 +14,7 @@ from sloth_ci.forge.github.errors import Invalid, Missing
 from sloth_ci.forge.github_payload import seconds_of
 
 WRITE = "checks: write"
-READ = "checks: read"
+"""Also where one is only read: whoever looks for a check of ours is about to write one."""
 _TEXT_LIMIT = 65_535
 """GitHub counts characters; bytes are never fewer."""
 _ANNOTATIONS = 50
@@ -100,7 +100,7 @@ class Checks:
             path = f"{self._client.here}/commits/{sha}/check-runs"
             try:
                 found = self._client.pages(
-                    f"read the checks of {sha[:10]}", path, READ, item="check_runs", filter="all"
+                    f"read the checks of {sha[:10]}", path, WRITE, item="check_runs", filter="all"
                 )
             except (Missing, Invalid):
                 found = []  # nobody has pushed that commit
@@ -116,7 +116,7 @@ class Checks:
         path = f"{self._client.here}/check-runs/{run['id']}/annotations"
         there = {
             (old["path"], old["start_line"], old["annotation_level"], old["title"] or "", old["message"])
-            for old in self._client.pages(f"read the annotations of '{run['name']}'", path, READ)
+            for old in self._client.pages(f"read the annotations of '{run['name']}'", path, WRITE)
         }
         return [a for a in annotations if (a.path, a.line, a.level, a.title, a.message) not in there]
 

@@ -87,7 +87,7 @@ def _request(client: Client, notice: Callable[[str], None], branch: str, base: s
 def _label(client: Client, number: int) -> None:
     label = {"name": LABEL, "color": "b60205", "description": "Puts back what a failed deployment brought"}
     try:
-        client.send(f"make the label {LABEL}", "POST", f"{client.here}/labels", "issues: write", label)
+        client.send(f"make the label {LABEL}", "POST", f"{client.here}/labels", "pull-requests: write", label)
     except Invalid as error:
         if "already_exists" not in error.message:
             raise

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
+from urllib.parse import quote
 
 import msgspec
 
@@ -36,11 +37,13 @@ class People:
         self._checks = checks
         self._thread = thread
         self._writers: dict[str, bool] = {}
+        self._logins: dict[str, str] = {}
+        """How GitHub writes the logins of those who said something, by their lower case."""
 
     def may_write(self, person: str) -> bool:
         """Whether somebody may push. `author_association` does not tell: a member of the organisation may only read."""
         if person not in self._writers:
-            path = f"{self._client.here}/collaborators/{person}/permission"
+            path = f"{self._client.here}/collaborators/{quote(person, safe='')}/permission"
             try:
                 found = self._client.get(f"see what {person} may do", path, "metadata: read")
             except Missing:  # a bot, or an account that is gone
@@ -70,6 +73,7 @@ class People:
             # One that belongs to no commit for certain takes nothing back.
             if before is None or (word.sha is not None and word.at > before.at):
                 words[word.person] = word
+        self._logins |= {person.lower(): person for person in words}
         known = [msgspec.structs.replace(word, may_write=self.may_write(word.person)) for word in words.values()]
         return sorted(known, key=lambda word: word.at)
 
@@ -128,14 +132,17 @@ class People:
         return frozenset(people - {_GITHUB_ITSELF})
 
     def owners(self, rules: Sequence[Owned]) -> Mapping[str, frozenset[str]]:
-        """Who owns what; what cannot be resolved stands there as it is written, and no login is equal to it."""
+        """Who owns what; what cannot be resolved stands there as it is written, and no login is equal to it.
+
+        A login may be written in any case. Where its person said something, it is written as in `reviews`.
+        """
         return {rule.rule: frozenset(self._owners(rule)) for rule in rules}
 
     def _owners(self, rule: Owned) -> set[str]:
-        found = {*rule.people, *rule.emails}
+        found = {*(self._logins.get(person.lower(), person) for person in rule.people), *rule.emails}
         for team in rule.teams:
             organisation, _, slug = team.partition("/")
-            path = f"/orgs/{organisation}/teams/{slug}/members"
+            path = f"/orgs/{quote(organisation, safe='')}/teams/{quote(slug, safe='')}/members"
             members: list[Any] = self._client.pages(f"read who is in @{team}", path, "members: read")
             found |= {member["login"] for member in members} or {f"@{team}"}
         return found
