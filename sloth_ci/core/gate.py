@@ -12,7 +12,7 @@ import msgspec
 
 from sloth_ci.core.plan import Impact, Plan
 from sloth_ci.core.review import PlanCheck, Protection, PullRequest, Review
-from sloth_ci.core.stale import change_digests, explain, which_half
+from sloth_ci.core.stale import change_digests, explain, hides, which_half
 from sloth_ci.core.words import plural
 from sloth_ci.core.workflow import ApprovalSpec
 
@@ -65,8 +65,8 @@ def is_same(check: PlanCheck, plan: Plan) -> bool:
     """
     if check.digest == plan.digest:
         return True
-    masked = any(field.masked for change in plan.changes for field in change.fields)
-    return bool(check.changes) and not masked and check.changes == change_digests(plan)
+    comparable = bool(check.changes) and not any(map(hides, plan.changes))
+    return comparable and check.changes == change_digests(plan)
 
 
 def reviews_needed(plan: Plan, rules: ApprovalSpec) -> int | None:

@@ -51,9 +51,16 @@ def which_half(approved: str, now: str) -> str:
     return "the destination changed since the approval, in fields that the plan would change"
 
 
+def hides(change: Change) -> bool:
+    """Whether a change has values that only the digest sees: fingerprints of two runs cannot be compared."""
+    return change.ref.kind == "Secret" or any(field.masked for field in change.fields)
+
+
 def _content(change: Change) -> str:
-    """Masked fields are left out: fingerprints of two runs cannot be compared."""
-    return digest_of([(f.path, *_values(f.before, f.after)) for f in change.fields if not f.masked])[:16]
+    """What is set; of what is made (a creation has no fields) all of it. Masked values are left out."""
+    fields = [(f.path, *_values(f.before, f.after)) for f in change.fields if not f.masked]
+    made = change.desired_state if change.type in {"create", "recreate"} and not hides(change) else None
+    return digest_of([fields, made])[:16]
 
 
 def _values(*values: object) -> list[list[object]]:

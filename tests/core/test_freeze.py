@@ -58,7 +58,7 @@ def test_from_a_time_to_the_same_time_is_the_whole_week() -> None:
     ],
 )
 def test_what_is_no_span_of_time_is_an_error(start: str, end: str) -> None:
-    with pytest.raises(UsageError, match="^freeze: "):
+    with pytest.raises(UsageError, match=r"^freeze: "):
         checked(freeze(start, end))
 
 

@@ -12,7 +12,7 @@ from sloth_ci.core.plan import Impact, Plan
 from sloth_ci.core.review import PlanCheck, Protection, PullRequest, Review
 from sloth_ci.core.stale import change_digests
 from sloth_ci.core.workflow import ApprovalSpec, read_table
-from support.plans import change, field, plan
+from support.plans import change, field, plan, workload
 
 HEAD = "a" * 40
 PULL = PullRequest(
@@ -114,6 +114,17 @@ def test_values_of_secrets_are_compared_by_the_digest_alone() -> None:
     assert not is_same(check, replace(secret, digest="other.digest"))
 
 
+def test_what_is_made_is_compared_as_a_whole() -> None:
+    """A creation has no fields that change."""
+    made = plan(change("create", "Deployment", "web", state=workload("web", "web:1")))
+    check = replace(CHECK, changes=change_digests(made))
+    assert is_same(check, replace(made, digest="other.digest"))
+    other = plan(change("create", "Deployment", "web", state=workload("web", "web:2")), digest="other.digest")
+    assert not is_same(check, other)
+    secret = plan(change("create", "Secret", "keys"), digest="other.digest")
+    assert not is_same(replace(CHECK, changes=change_digests(secret)), secret)
+
+
 def test_a_plan_that_changes_nothing_asks_nobody() -> None:
     assert verdict(of=plan(), pull=None, check=None).open
 
@@ -136,7 +147,9 @@ def test_each_rule_of_the_owners_wants_one_of_its_own() -> None:
 
 
 def test_a_protected_environment_that_the_job_has_not_declared_is_refused_with_the_line_to_add() -> None:
-    found = judge(PLAN, None, Evidence(pull=None, protection=Protection(environment="production", reviewers=True, declared=False)))
+    found = judge(
+        PLAN, None, Evidence(pull=None, protection=Protection(environment="production", reviewers=True, declared=False))
+    )
     assert "add `environment: production` to the job" in found.missing[0]
 
 

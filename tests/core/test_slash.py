@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from sloth_ci.core.errors import UsageError
-from sloth_ci.core.slash import HELP, SlashCommand, VERBS, command_line, find_command
+from sloth_ci.core.slash import HELP, VERBS, SlashCommand, command_line, find_command
 
 ENVIRONMENTS = ["staging", "production"]
 

@@ -47,10 +47,14 @@ class Ended:
 class CiWorld:
     """`acme/shop`: alice writes, bob and carol may approve, eve may read."""
 
-    def __init__(self, folder: Path, fake: FakeGitHub, source: GitRepo, *, rules: str = "approval_required = true,") -> None:
+    def __init__(
+        self, folder: Path, fake: FakeGitHub, source: GitRepo, *, rules: str = "approval_required = true,"
+    ) -> None:
         self.folder, self.fake = folder, fake
         lua = LUA % (rules, fake.folder / "acme" / "shop.git")
-        source.commit("first", {"sloth.lua": lua, "k8s/web.yaml": dump(deployment(image="web:1")), ".gitignore": "live/\n"})
+        source.commit(
+            "first", {"sloth.lua": lua, "k8s/web.yaml": dump(deployment(image="web:1")), ".gitignore": "live/\n"}
+        )
         self.repo = fake.repository("acme/shop", from_repo=source)
         for login in ("alice", "bob", "carol"):
             self.repo.allow(login, "write")
@@ -83,7 +87,10 @@ class CiWorld:
         for name, content in (into or {}).items():
             (workspace / name).write_bytes(content)
         token = self.fake.github_token(self.repo, permissions, fork=fork)
-        given = {"GITHUB-TOKEN": token.value, **{name.upper().replace("_", "-"): value for name, value in inputs.items()}}
+        given = {
+            "GITHUB-TOKEN": token.value,
+            **{name.upper().replace("_", "-"): value for name, value in inputs.items()},
+        }
         environ = {
             **os.environ,
             **event.environ(place / "runner", workspace),
@@ -173,4 +180,3 @@ def read_outputs(text: str) -> dict[str, str]:
             value.append(inner)
         found[name] = "\n".join(value)
     return found
-

@@ -157,7 +157,10 @@ def _way_in(no: No, said: str, needs: str, asker: Asker) -> str:
 
 
 def _permission(header: str, needs: str) -> str:
-    """The line for the workflow file, from `issues=write; pull_requests=write,metadata=read`."""
+    """The line for the workflow file, from `issues=write; pull_requests=write,metadata=read`.
+
+    What we need is at least what GitHub asks for here: whoever reads a check of ours is about to write one.
+    """
     sets = [
         [
             f"{name.strip().replace('_', '-')}: {level.strip()}"
@@ -166,7 +169,8 @@ def _permission(header: str, needs: str) -> str:
         for part in header.split(";")
         if "=" in part
     ]
-    if not sets or any(needs in names for names in sets):
+    subject = needs.partition(":")[0]
+    if not sets or any(name.partition(":")[0] == subject for names in sets for name in names):
         return needs
     return ", ".join(name for name in sets[0] if name != "metadata: read") or needs
 
