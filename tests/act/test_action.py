@@ -11,6 +11,7 @@ import pytest
 
 from support.act import Act
 from support.gitrepo import GitRepo
+from support.waiting import until
 
 # What GitHub's runners are: container actions are root, the workspace is this user's.
 RUNNER = 1001
@@ -26,8 +27,13 @@ jobs:
         with:
           command: doctor
 """
+RUN = DOCTOR.replace("command: doctor", "command: run\n          task: wait")
 LUA = """\
 gitops.workflow({ name = "shop", repo = ".", target_path = "manifests", destination = { directory = ".sloth/live" } })
+"""
+WAIT = """\
+local workflow = require("workflow")
+workflow.define("story", { tasks = { task("wait"):command("touch started; sleep 60"):build() } })
 """
 MANIFEST = """\
 apiVersion: v1
@@ -78,3 +84,13 @@ def test_a_wrong_input_is_told_and_fails_the_step(act: Act, shop: GitRepo) -> No
     assert ran.jobs == {"check": "failure"}
     assert ran.exit_code == 2, ran.text
     assert "'doctor'" in ran.text
+
+
+def test_a_cancelled_job_ends_at_the_next_safe_point(act: Act, shop: GitRepo) -> None:
+    shop.commit("a task", {"sloth.lua": LUA + WAIT})
+    with act.running(shop.path, RUN, payload=_pushed(shop)) as job:
+        until((shop.path / "started").exists, what="the task has begun")
+        job.signal("TERM")
+        ran = job.wait()
+    assert ran.exit_code == 130, ran.text
+    assert "SIGTERM: stopping at the next safe point" in ran.printed
