@@ -5,9 +5,11 @@ from __future__ import annotations
 import json
 import time
 from collections.abc import Callable, Mapping
+from functools import partialmethod
 from pathlib import Path
 
 import pytest
+import requests
 
 from sloth_ci.core.errors import ForgeError
 from sloth_ci.forge.github import GitHub, client
@@ -53,11 +55,9 @@ def test_a_wait_that_is_too_long_is_an_error_that_says_until_when(shop: Shop) ->
 
 def test_the_limit_of_an_hour_is_waited_for_where_it_ends_soon(shop: Shop) -> None:
     shop.opened()
-    trouble = shop.fake.unhappy.add("rate-limit", method="GET", path=READ)
-    del trouble
-    forge = shop.forge()
+    shop.fake.unhappy.add("rate-limit", method="GET", path=READ)
     with pytest.raises(ForgeError, match="limit of requests is reached until"):
-        forge.pull_request(1)
+        shop.forge().pull_request(1)
     no = No(403, "API rate limit exceeded", {"x-ratelimit-remaining": "0", "x-ratelimit-reset": "1030"})
     assert no.pause(0, 1000.0) == 31.0
 
@@ -84,12 +84,10 @@ def test_what_is_looked_up_first_has_an_end_too(shop: Shop) -> None:
 def test_a_run_that_is_to_end_does_not_wait(shop: Shop) -> None:
     shop.opened()
     shop.fake.unhappy.add("secondary-limit", method="GET", path=READ)
-    forge = GitHub("t", "acme/shop", {"GITHUB_API_URL": shop.fake.api}, pause=lambda seconds: True)
-    del forge
-    stopping = shop.forge()
-    stopping._client._pause = lambda seconds: True
+    forge = shop.forge()
+    forge._client._pause = lambda seconds: True
     with pytest.raises(ForgeError, match="limit of requests"):
-        stopping.pull_request(1)
+        forge.pull_request(1)
 
 
 def test_a_slow_answer_is_cut_off(shop: Shop, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -159,6 +157,13 @@ def test_a_token_that_is_wrong(shop: Shop) -> None:
         forge.pull_request(1)
     assert "github-token: ${{ github.token }}" in told(caught)
     assert "ghs_wrong" not in told(caught)
+
+
+def test_without_a_token_nothing_is_asked(shop: Shop) -> None:
+    forge = GitHub("", "acme/shop", {"GITHUB_API_URL": shop.fake.api})
+    with pytest.raises(Denied, match="cannot read pull request #1: there is no token"):
+        forge.pull_request(1)
+    assert shop.asked() == []
 
 
 def test_no_token_in_any_text(shop: Shop) -> None:
@@ -248,3 +253,49 @@ def test_an_answer_of_another_host_is_refused(shop: Shop, monkeypatch: pytest.Mo
     monkeypatch.setattr(forge._client._requester, "requestJsonAndCheck", elsewhere)
     with pytest.raises(ForgeError, match="leads to another host or path"):
         forge.reviews(seen(forge, shop.repo.pulls[1]))
+
+
+@pytest.mark.parametrize(
+    ("api", "graphql", "following"),
+    [
+        ("", "https://api.github.com/graphql", "https://api.github.com/repositories/1/pulls?page=2"),
+        (
+            "https://api.octo.ghe.com",
+            "https://api.octo.ghe.com/graphql",
+            "https://api.octo.ghe.com/repositories/1/pulls?page=2",
+        ),
+        (
+            "https://git.example.com/api/v3",
+            "https://git.example.com/api/graphql",
+            "https://git.example.com/api/v3/repositories/1/pulls?page=2",
+        ),
+    ],
+)
+def test_every_kind_of_github_is_reached_at_its_own_addresses(
+    monkeypatch: pytest.MonkeyPatch, api: str, graphql: str, following: str
+) -> None:
+    """The fake is like an Enterprise Server; github.com has its API at a host of its own, without a folder."""
+    asked: list[str] = []
+
+    def answer(self: requests.Session, method: str, url: str, **more: object) -> requests.Response:
+        asked.append(f"{method} {url}".replace(":443/", "/"))
+        response = requests.Response()
+        response.status_code = 200
+        first = url.endswith("/pulls/7/reviews?per_page=100")
+        response.headers["Link"] = f'<{following}>; rel="next"' if first else ""
+        response._content = b'{"data": {"viewer": {"login": "octo"}}}' if url.endswith("graphql") else b"[]"
+        return response
+
+    for method in ("get", "post"):
+        monkeypatch.setattr(requests.Session, method, partialmethod(_as, answer, method.upper()))
+    forge = GitHub("t", "acme/shop", {"GITHUB_API_URL": api})
+    assert forge.login == "octo"
+    root = api or "https://api.github.com"
+    assert forge._client.pages("try", "/repos/acme/shop/pulls/7/reviews", "x") == []
+    assert asked == [f"POST {graphql}", f"GET {root}/repos/acme/shop/pulls/7/reviews?per_page=100", f"GET {following}"]
+
+
+def _as(
+    self: requests.Session, answer: Callable[..., requests.Response], method: str, url: str, **more: object
+) -> requests.Response:
+    return answer(self, method, url, **more)

@@ -16,7 +16,7 @@ from typing import Any, TypeVar
 
 from sloth_ci import __version__
 from sloth_ci.core.errors import ForgeError
-from sloth_ci.forge.github.errors import Asker, No, Unclear, explained, said_in
+from sloth_ci.forge.github.errors import Asker, Denied, No, Unclear, explained, said_in
 
 T = TypeVar("T")
 
@@ -60,7 +60,7 @@ class Client:
         self._login = ""
         api = environ.get("GITHUB_API_URL") or "https://api.github.com"
         self._requester = Github(
-            auth=Auth.Token(token),
+            auth=Auth.Token(token) if token else None,
             base_url=api.rstrip("/"),
             timeout=_TIMEOUT,
             user_agent=f"sloth-ci/{__version__}",
@@ -155,6 +155,8 @@ class Client:
         return headers, answer
 
     def _ask(self, what: str, needs: str, call: Callable[[], T], *, repeat: bool = True) -> T:
+        if not self._token:
+            raise Denied(f"cannot {what}: there is no token", "give `github-token: ${{ github.token }}`")
         until = self._clock() + PATIENCE
         for attempt in itertools.count():
             try:
