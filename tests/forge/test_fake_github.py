@@ -267,6 +267,36 @@ def test_a_pull_request_from_a_fork(fake_github: FakeGitHub, repo: Repository, t
     assert repo.git.resolve(f"refs/pull/{pull.number}/head") == fork.head("evil")
 
 
+def test_who_and_what_was_deleted_is_nobody_and_nowhere(
+    fake_github: FakeGitHub, repo: Repository, token: Token
+) -> None:
+    fork = repo.fork("mallory")
+    fork.commit("mallory", "evil", {MANIFEST: "replicas: 0\n"})
+    pull = repo.open_pull("mallory", "evil", head_repository=fork)
+    fork.delete()
+    pull.approve("ghost")
+    pull.comment("ghost", "fine")
+    fake_github.account("ghost").gone = True
+    path = f"/repos/acme/shop/pulls/{pull.number}"
+    assert ask(fake_github, "GET", path, token).body["head"]["repo"] is None
+    assert ask(fake_github, "GET", f"{path}/reviews", token).body[0]["user"] is None
+    comments = f"/repos/acme/shop/issues/{pull.number}/comments"
+    assert ask(fake_github, "GET", comments, token).body[0]["user"] is None
+
+
+def test_the_merge_queue_lands_the_commit_that_was_checked(
+    fake_github: FakeGitHub, repo: Repository, token: Token
+) -> None:
+    pull = _pull(repo)
+    event = fake_github.event("merge_group", repo, pull=pull)
+    assert event.payload["merge_group"]["base_ref"] == "refs/heads/main"
+    pull.land(event.sha)
+    assert repo.head() == event.sha
+    found = ask(fake_github, "GET", f"/repos/acme/shop/commits/{event.sha}/pulls", token).body
+    assert [(one["number"], one["merge_commit_sha"]) for one in found] == [(pull.number, event.sha)]
+    assert fake_github.event("push", repo).payload["after"] == event.sha
+
+
 # --- comments, lists, time
 
 

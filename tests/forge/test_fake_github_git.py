@@ -120,6 +120,40 @@ def test_git_lets_in_whom_the_token_says(fake_github: FakeGitHub, repo: Reposito
         assert b"not found" in raised.value.stderr
 
 
+def test_github_token_changes_no_workflow(fake_github: FakeGitHub, repo: Repository, tmp_path: Path) -> None:
+    path = ".github/workflows/ci.yml"
+    repo.commit("alice", "main", {path: "on: push\n"})
+    token = fake_github.github_token(repo)
+    git = clone(repo, token, tmp_path / "clone")
+    git.commit("workflow", {path: "on: pull_request\n"})
+    for refspec in ("HEAD:main", "HEAD:elsewhere"):
+        status, said = push(git, refspec)
+        assert status != 0
+        assert f"update workflow `{path}` without `workflows` permission" in said
+    sent = about(repo)
+    sent["fileChanges"]["deletions"] = [{"path": path}]
+    assert "`workflows` permission" in query(fake_github, token, COMMIT, input=sent)["errors"][0]["message"]
+    git.git("reset", "--quiet", "--hard", "HEAD~1")
+    git.commit("manifest", {"web.yaml": "replicas: 2\n"})
+    assert push(git)[0] == 0
+    git.git("remote", "set-url", "origin", remote(repo, fake_github.token("alice")))
+    git.commit("workflow", {path: "on: pull_request\n"})
+    assert push(git)[0] == 0
+
+
+def test_a_state_ref_moves_only_from_where_one_thinks(
+    fake_github: FakeGitHub, repo: Repository, tmp_path: Path
+) -> None:
+    git = clone(repo, fake_github.github_token(repo), tmp_path / "clone")
+    git.git("checkout", "--quiet", "--orphan", "state")
+    first = git.commit("state", {"state.json": "{}"})
+    assert push(git, "HEAD:refs/sloth/state", "--force-with-lease=refs/sloth/state:")[0] == 0
+    git.commit("state", {"state.json": "[]"})
+    assert push(git, "HEAD:refs/sloth/state", "--force-with-lease=refs/sloth/state:")[0] != 0
+    assert push(git, "HEAD:refs/sloth/state", f"--force-with-lease=refs/sloth/state:{first}")[0] == 0
+    assert repo.pushes == []  # of branches alone
+
+
 # --- GraphQL
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import http.client
 import json
 import subprocess
+import sys
 import threading
 from collections.abc import Callable
 from pathlib import Path
@@ -16,6 +17,7 @@ from support.github import FakeGitHub, Repository
 from support.github.accounts import Token
 from support.github.asking import ask
 from support.gitrepo import GitRepo
+from support.project import ROOT
 
 COMMENTS = "/repos/acme/shop/issues/1/comments"
 
@@ -117,6 +119,28 @@ def test_a_slow_answer_does_not_hold_up_the_end(tmp_path: Path, descriptions: Pa
         assert trouble.arrived.wait(30)
     asking.join()
     assert said == [200]
+
+
+def test_it_runs_as_a_process_too(tmp_path: Path, descriptions: Path, git_repo: Callable[..., GitRepo]) -> None:
+    git = git_repo()
+    git.commit("start", {"web.yaml": "replicas: 1\n"})
+    command = [sys.executable, "-m", "support.github", "--folder", str(tmp_path / "gh")]
+    command += ["--descriptions", str(descriptions), "--repository", f"acme/shop={git.path}"]
+    process = subprocess.Popen(command, cwd=ROOT / "tests", stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    try:
+        assert process.stdout
+        said = json.loads(process.stdout.readline())
+        remote = f"{said['url']}/acme/shop.git".replace("http://", f"http://x:{said['tokens']['acme/shop']}@")
+        assert git.git("ls-remote", remote, "refs/heads/main").split() == [git.head, "refs/heads/main"]
+        connection = http.client.HTTPConnection(said["url"].removeprefix("http://"))
+        connection.request("GET", "/api/v3/nothing", headers={"User-Agent": "test"})
+        assert connection.getresponse().status == 501
+        connection.close()
+    finally:
+        process.terminate()
+        _, errors = process.communicate(timeout=30)
+    assert process.returncode == 1
+    assert "no such operation" in errors
 
 
 def test_git_has_bad_days_too(fake_github: FakeGitHub, repo: Repository, token: Token) -> None:

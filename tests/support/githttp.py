@@ -7,7 +7,7 @@ import binascii
 import os
 import subprocess
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from email.message import Message
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -81,8 +81,20 @@ def basic_login(headers: Message) -> tuple[str, str] | None:
     return user, password
 
 
-def run_backend(root: Path, method: str, target: str, headers: Message, body: bytes, user: str) -> GitAnswer:
-    """Let `git http-backend` answer a request for `target` (path and query) in the folder `root`."""
+def run_backend(
+    root: Path,
+    method: str,
+    target: str,
+    headers: Message,
+    body: bytes,
+    user: str,
+    *,
+    hooks: Mapping[str, str] | None = None,
+) -> GitAnswer:
+    """Let `git http-backend` answer a request for `target` (path and query) in the folder `root`.
+
+    `hooks` are variables for the hooks of the repository.
+    """
     parts = urlsplit(target)
     environment = {
         "PATH": os.environ["PATH"],
@@ -102,6 +114,7 @@ def run_backend(root: Path, method: str, target: str, headers: Message, body: by
         "HTTP_CONTENT_ENCODING": headers.get("Content-Encoding", ""),
         "REMOTE_USER": user,
         "REMOTE_ADDR": "127.0.0.1",
+        **(hooks or {}),
     }
     done = subprocess.run(["git", "http-backend"], input=body, env=environment, capture_output=True, check=False)
     head, _, content = done.stdout.partition(b"\r\n\r\n")

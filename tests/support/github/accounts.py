@@ -32,6 +32,8 @@ class Account:
     type: Literal["User", "Bot", "Organization"] = "User"
     email: str = ""
     """The address that links commits to the account."""
+    gone: bool = False
+    """Deleted: what the person said stays, by nobody."""
 
 
 @dataclass

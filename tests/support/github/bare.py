@@ -17,9 +17,18 @@ WEB: Final = ("GitHub", "noreply@github.com")
 _HOOK: Final = """\
 #!/bin/sh
 rules=$GIT_DIR/sloth-protected
-test -f "$rules" || exit 0
+zero=0000000000000000000000000000000000000000
 refused=0
 while read -r old new ref; do
+  if test "$SLOTH_WORKFLOWS" = no && test "$new" != $zero; then
+    base=$old
+    test "$old" != $zero || base=$(git merge-base HEAD "$new") || base=$new
+    for file in $(git diff --name-only "$base" "$new" -- .github/workflows); do
+      echo "refusing to allow a GitHub App to create or update workflow \\`$file\\` without \\`workflows\\` permission" >&2
+      refused=1
+    done
+  fi
+  test -f "$rules" || continue
   while read -r protected kind allowed; do
     test "$ref" = "$protected" || continue
     case ",$allowed," in *",$REMOTE_USER,"*) continue ;; esac
@@ -129,7 +138,8 @@ class Bare:
 
     def resolve(self, revision: str) -> str | None:
         """The commit that a branch, a tag or an id means; None where there is none."""
-        for name in (f"refs/heads/{revision}", f"refs/tags/{revision}", revision):
+        whole = len(revision) == 40 or revision.startswith("refs/")
+        for name in (revision,) if whole else (f"refs/heads/{revision}", f"refs/tags/{revision}", revision):
             done = self._run(("rev-parse", "--verify", "--quiet", f"{name}^{{commit}}"), {}, b"")
             if not done.returncode:
                 return done.stdout.decode().strip()

@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from support.github.repository import Repository
 
 _FILES: Final = ("GITHUB_OUTPUT", "GITHUB_STEP_SUMMARY", "GITHUB_ENV", "GITHUB_PATH", "GITHUB_STATE")
+_WEBHOOK: Final = ("installation", "enterprise", "organization")
 
 
 @dataclass(frozen=True)
@@ -137,9 +138,11 @@ def build(fake: FakeGitHub, name: str, repository: Repository, run: Run | None, 
     payload = built.payload | {"repository": shapes.repository(repository), "sender": shapes.user(fake, sender)}
     if repository.owner.type == "Organization":
         payload["organization"] = shapes.organisation(fake, repository.owner)
-    payload = _fit(_example(fake, name, action), payload)
-    for key in ("installation", "enterprise"):  # of webhooks; a run's payload has none
-        payload.pop(key, None)
+    # Keys of webhooks that the payload of a run has not, and an organisation where there is one.
+    known = {key: value for key, value in _example(fake, name, action).items() if key not in _WEBHOOK or key in payload}
+    payload = _fit(known, payload)
+    for error in fake.description.payload_errors(name.replace("_target", ""), action, payload):
+        fake.violation(f"the fake's own payload of {name}: {error}")
     if run is None:
         branch = built.head_ref or built.ref.removeprefix("refs/heads/")
         run = repository.run(name, sha=built.payload.get("pull_request", {}).get("head", {}).get("sha", built.sha),
@@ -299,7 +302,8 @@ def _workflow_run(building: _Building) -> _Built:
     of: Run = building.take("of")
     shown = shapes_run.run(repo, of)
     # GitHub names no pull request that comes from a fork.
-    workflow = {"id": 1, "name": of.name, "path": of.path, "state": "active", "url": shown["workflow_url"]}
+    times = dict.fromkeys(("created_at", "updated_at"), repo.created_at)
+    workflow = {"id": 1, "name": of.name, "path": of.path, "state": "active", "url": shown["workflow_url"], **times}
     payload = {"action": building.take("action", "completed"), "workflow_run": shown, "workflow": workflow}
     return _Built(payload, f"refs/heads/{repo.default_branch}", repo.head(), fake.account(of.actor).login)
 

@@ -41,7 +41,10 @@ def answer(fake: FakeGitHub, method: str, target: str, headers: Message, body: b
         return run_backend(fake.folder, method, path, headers, body, login)
     with fake.lock:
         before = repository.git.branches()
-        said = run_backend(fake.folder, method, path, headers, body, login)
+        # Whoever has no `workflows` permission changes no workflow. GITHUB_TOKEN can never have it.
+        free = token is None or not token.app or token.grants("workflows", "write")
+        hooks = {"SLOTH_WORKFLOWS": "yes" if free else "no"}
+        said = run_backend(fake.folder, method, path, headers, body, login, hooks=hooks)
         _note_push(fake, repository, login, before)
     return said
 

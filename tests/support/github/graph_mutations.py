@@ -36,6 +36,11 @@ def _commit(asking: Asking, sent: dict[str, Any]) -> Node:
     except Refused as error:
         raise Denied("UNPROCESSABLE", error.message) from error
     files = _files(repo, head, sent.get("fileChanges") or {})
+    if asking.token.app and not asking.token.grants("workflows", "write"):
+        for path in files:
+            if path.startswith(".github/workflows/"):
+                words = f"refusing to allow a GitHub App to create or update workflow `{path}` without `workflows` permission"
+                raise Denied("FORBIDDEN", words)
     message = "\n\n".join(part for part in (sent["message"]["headline"], sent["message"].get("body")) if part)
     fake.clock.advance(1)
     author = Signature(*fake.identity(asking.token.login), fake.clock.now())

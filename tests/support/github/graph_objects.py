@@ -45,9 +45,11 @@ def query(asking: Asking) -> Node:
     }
 
 
-def actor(asking: Asking, login: str) -> Node:
+def actor(asking: Asking, login: str) -> Node | None:
     """Who did something. GraphQL says `github-actions` where REST says `github-actions[bot]`."""
     account = asking.fake.account(login)
+    if account.gone:
+        return None
     return {"__typename": account.type, **_person(asking, login), "login": login.removesuffix("[bot]")}
 
 
@@ -231,7 +233,7 @@ def pull(asking: Asking, made: Pull) -> Node:
         "baseRefOid": made.base_sha,
         "headRefName": made.branch,
         "headRefOid": made.head,
-        "headRepository": lambda: repository(asking, made.head_repository),
+        "headRepository": lambda: _head_repository(asking, made),
         "repository": lambda: repository(asking, repo),
         "merged": merged is not None,
         "mergedAt": merged.at if merged else None,
@@ -250,6 +252,11 @@ def pull(asking: Asking, made: Pull) -> Node:
         "commits": commits_of,
         "labels": lambda **args: connection("labels", made.labels, _label, args),
     }
+
+
+def _head_repository(asking: Asking, made: Pull) -> Node | None:
+    gone = made.head_repository.full_name not in asking.fake.repositories
+    return None if gone else repository(asking, made.head_repository)
 
 
 def _file(change: FileChange) -> Node:

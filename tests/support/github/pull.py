@@ -194,8 +194,23 @@ class Pull:
         except Conflict as error:
             raise Refused(405, "Pull Request is not mergeable") from error
         git.set_ref(f"refs/heads/{self.base}", sha)
-        self.state, self.closed_at, self.updated_at = "closed", at, at
-        self.closed_by = login
-        self.merged = Mergedness(sha, login, at, method, tuple(git.commits(before, sha)))
+        self._merged(login, method, at, before, sha)
         repository.moved(login, self.base, before, sha, kind="pr_merge")
         return sha
+
+    def land(self, sha: str) -> str:
+        """The merge queue brings a commit that it made for a `merge_group` to the base branch. Returns it."""
+        repository = self.repository
+        before = repository.head(self.base)
+        assert repository.git.contains(sha, before), "the queue makes another commit where the base branch has moved"
+        at = repository.fake.clock.tick()
+        bot = repository.fake.account("github-merge-queue[bot]")
+        bot.type = "Bot"
+        repository.git.set_ref(f"refs/heads/{self.base}", sha)
+        self._merged(bot.login, "merge", at, before, sha)
+        repository.moved(bot.login, self.base, before, sha, kind="merge_queue_merge")
+        return sha
+
+    def _merged(self, login: str, method: Method, at: str, before: str, sha: str) -> None:
+        self.state, self.closed_at, self.updated_at, self.closed_by = "closed", at, at, login
+        self.merged = Mergedness(sha, login, at, method, tuple(self.repository.git.commits(before, sha)))

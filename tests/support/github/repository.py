@@ -129,7 +129,13 @@ class Repository:
         return sha
 
     def moved(
-        self, login: str, branch: str, before: str, after: str, *, kind: Literal["push", "pr_merge"] = "push"
+        self,
+        login: str,
+        branch: str,
+        before: str,
+        after: str,
+        *,
+        kind: Literal["push", "pr_merge", "merge_queue_merge"] = "push",
     ) -> None:
         """Note that somebody moved a branch, and let the pull requests see it."""
         push = Push(self.fake.next_id(), login, f"refs/heads/{branch}", before, after, iso(self.fake.clock.now()), kind)
@@ -148,6 +154,10 @@ class Repository:
     def fork(self, login: str) -> Repository:
         """Somebody's own copy."""
         return self.fake.repository(f"{login}/{self.name}", from_path=self.path, private=self.private, parent=self)
+
+    def delete(self) -> None:
+        """It is gone. Pull requests from it stay, and come from nowhere."""
+        del self.fake.repositories[self.full_name]
 
     def protect(
         self,

@@ -85,6 +85,11 @@ def user(fake: FakeGitHub, login: str) -> dict[str, Any]:
     }
 
 
+def author(fake: FakeGitHub, login: str) -> dict[str, Any] | None:
+    """Who said something; None where the account was deleted."""
+    return None if fake.account(login).gone else user(fake, login)
+
+
 def organisation(fake: FakeGitHub, account: Account) -> dict[str, Any]:
     """An organisation, as payloads of events have it."""
     api = f"{fake.api}/orgs/{account.login}"

@@ -108,12 +108,13 @@ def full_pull(made: Pull) -> dict[str, Any]:
 
 
 def _end(repo: Repository, branch: str, sha: str) -> dict[str, Any]:
+    gone = repo.full_name not in repo.fake.repositories
     return {
         "label": f"{repo.owner.login}:{branch}",
         "ref": branch,
         "sha": sha,
         "user": shapes.user(repo.fake, repo.owner.login),
-        "repo": shapes.repository(repo),
+        "repo": None if gone else shapes.repository(repo),
     }
 
 
@@ -188,7 +189,7 @@ def review(made: Pull, said: Review) -> dict[str, Any]:
     return {
         "id": said.id,
         "node_id": shapes.node("PRR", said.id),
-        "user": shapes.user(repo.fake, said.login),
+        "user": shapes.author(repo.fake, said.login),
         "body": said.body,
         "state": said.state,
         "html_url": html,
@@ -210,7 +211,7 @@ def comment(repo: Repository, said: Comment) -> dict[str, Any]:
         "issue_url": f"{api}/issues/{said.number}",
         "id": said.id,
         "node_id": shapes.node("IC", said.id),
-        "user": shapes.user(repo.fake, said.login),
+        "user": shapes.author(repo.fake, said.login),
         "created_at": said.created_at,
         "updated_at": said.updated_at,
         "author_association": association(repo, said.login),
