@@ -1,4 +1,4 @@
-// Runs the script of an HTML report on the few parts of a page that it uses: `node page.cjs REPORT.html 'return ...'`.
+// Runs the script of an HTML report on the few parts of a page that it uses: `node page.cjs REPORT.html 'return ...' [#HASH]`.
 // The second argument is the body of a function of `page`; what it returns is printed as JSON.
 "use strict";
 const { readFileSync } = require("node:fs");
@@ -29,6 +29,7 @@ class Element {
   click() { this.fire("click"); }
   focus() { page.focused = this; }
   blur() {}
+  scrollIntoView() { page.scrolled = this; }
   all(test) { return this.children.filter((child) => child instanceof Element).flatMap((child) => [...(test(child) ? [child] : []), ...child.all(test)]); }
   tags(tag) { return this.all((child) => child.tag === tag); }
   has(name) { return this.all((child) => (child.attributes.class ?? "").split(" ").includes(name)); }
@@ -49,7 +50,10 @@ const document = Object.assign(new Element("document"), {
   createDocumentFragment: () => new Element("#fragment"),
   documentElement: new Element("html"),
   getElementById: find,
-  querySelectorAll: () => body.has("row").filter((row) => row.tag === "details").map((row) => row.children[0]),
+  querySelectorAll: (selector) => {
+    const rows = find("list").has("row");
+    return selector.endsWith("summary") ? rows.filter((row) => row.tag === "details").map((row) => row.children[0]) : rows;
+  },
 });
 Object.defineProperty(document, "activeElement", { get: () => page.focused });
 let watching = null;
@@ -58,6 +62,6 @@ class IntersectionObserver {
   observe() {} unobserve() {} disconnect() {}
 }
 const window = new Element("window");
-const page = { find, body, document, window, scroll: () => watching(), focused: null, rows: () => find("list").has("row"), tab: (id) => find(`tab-${id}`).click() };
-vm.runInNewContext(inside("</script>\n<script>"), { document, window, IntersectionObserver, location: { hash: "" }, localStorage: { getItem: () => null, setItem() {} } });
+const page = { find, body, document, window, scroll: () => watching(), focused: null, scrolled: null, rows: () => find("list").has("row"), tab: (id) => find(`tab-${id}`).click() };
+vm.runInNewContext(inside("</script>\n<script>"), { document, window, IntersectionObserver, location: { hash: process.argv[4] ?? "" }, localStorage: { getItem: () => null, setItem() {} } });
 process.stdout.write(JSON.stringify(new Function("page", process.argv[3])(page) ?? null));
