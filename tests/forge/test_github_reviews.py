@@ -86,6 +86,15 @@ def test_a_comment_counts_for_the_head_whose_plan_was_shown(shop: Shop) -> None:
     )
 
 
+def test_a_head_is_there_since_it_was_pushed_and_planned(shop: Shop) -> None:
+    pull = shop.opened()
+    forge = shop.forge()
+    assert forge.head_since(seen(forge, pull)) is None
+    shop.fake.clock.advance(50)
+    check = forge.report_check(pull.head, plan_report())
+    assert forge.head_since(seen(forge, pull)) == check.completed
+
+
 def test_a_comment_before_the_plan_belongs_to_no_commit(shop: Shop) -> None:
     pull = shop.opened()
     pull.comment("bob", APPROVE)

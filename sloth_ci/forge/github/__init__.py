@@ -78,6 +78,13 @@ class GitHub:
     def reviews(self, pull: PullRequest) -> list[Review]:
         return self._people.reviews(pull)
 
+    def head_since(self, pull: PullRequest) -> float | None:
+        """Since when the head was there with its plan, in Unix seconds; None where that cannot be told, as of a fork.
+
+        What somebody wrote before that was not about this head.
+        """
+        return self._people.head_since(pull)
+
     def pushers(self, pull: PullRequest) -> frozenset[str]:
         return self._people.pushers(pull)
 

@@ -84,7 +84,7 @@ class People:
         ]
         if not approving:
             return []
-        since = self._head_since(pull)
+        since = self.head_since(pull)
         found = []
         for comment in approving:
             at = seconds_of(comment["created_at"])
@@ -92,7 +92,7 @@ class People:
             found.append(Review(person=login_of(comment["user"]), verdict="approved", sha=sha, at=at, may_write=False))
         return found
 
-    def _head_since(self, pull: PullRequest) -> float | None:
+    def head_since(self, pull: PullRequest) -> float | None:
         """When the head was there and its plan was shown: a comment after that is about this head and no other.
 
         The plan's check alone does not tell. A commit may have been checked on another branch before it was pushed to
