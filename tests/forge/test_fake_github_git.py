@@ -205,12 +205,16 @@ def test_of_two_commits_on_one_head_one_is_stale(fake_github: FakeGitHub, repo: 
     assert len(repo.git.commits(inputs[0]["expectedHeadOid"], repo.head())) == 1
 
 
-@pytest.mark.parametrize("kind", ["classic", "ruleset"])
-def test_a_commit_on_a_protected_branch_is_refused(fake_github: FakeGitHub, repo: Repository, kind: Any) -> None:
+@pytest.mark.parametrize(
+    ("kind", "type"), [("classic", "BRANCH_PROTECTION_RULE_VIOLATION"), ("ruleset", "UNPROCESSABLE")]
+)
+def test_a_commit_on_a_protected_branch_is_refused(
+    fake_github: FakeGitHub, repo: Repository, kind: Any, type: str
+) -> None:
     repo.protect("main", kind=kind)
     before = repo.head()
     said = query(fake_github, fake_github.github_token(repo), COMMIT, input=about(repo, web_yaml="replicas: 0\n"))
-    assert said["data"] == {"createCommitOnBranch": None}
+    assert (said["data"], said["errors"][0]["type"]) == ({"createCommitOnBranch": None}, type)
     assert "Changes must be made through a pull request." in said["errors"][0]["message"]
     assert repo.head() == before
 

@@ -34,7 +34,8 @@ def _commit(asking: Asking, sent: dict[str, Any]) -> Node:
     try:
         repo.refuse_protected(branch, asking.token.login)
     except Refused as error:
-        raise Denied("UNPROCESSABLE", error.message) from error
+        classic = repo.protections[branch].kind == "classic"
+        raise Denied("BRANCH_PROTECTION_RULE_VIOLATION" if classic else "UNPROCESSABLE", error.message) from error
     files = _files(repo, head, sent.get("fileChanges") or {})
     if asking.token.app and not asking.token.grants("workflows", "write"):
         for path in files:
