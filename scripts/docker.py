@@ -178,25 +178,29 @@ class _Private:
             return False
         return Docker("docker", os.environ, self._host).attempt("version").returncode == 0
 
-    def _pid(self) -> int | None:
-        """The engine's process."""
+    def _pid(self, file: str = "dockerd.pid") -> int | None:
+        """The engine's process, or that of its containerd."""
         try:
-            pid = int((self._run / "dockerd.pid").read_text())
+            pid = int((self._run / file).read_text())
         except (OSError, ValueError):
             return None
         return pid if self._is_ours(pid) else None
 
     def _is_ours(self, pid: int) -> bool:
-        """Whether it runs, and is this engine: the number in a stale file may be anybody's by now."""
+        """Whether it runs, and is of this engine: the number in a stale file may be anybody's by now."""
         try:
-            command = Path("/proc", str(pid), "cmdline").read_bytes().split(b"\0")
+            command = Path("/proc", str(pid), "cmdline").read_bytes()
         except OSError:
             return False
-        return os.fsencode(self._home / "data") in command
+        return os.fsencode(self._run) + b"/" in command
 
     def _start(self) -> None:
         if self._pid():
             self._stop()  # it runs and does not answer
+        if containerd := self._pid("exec/containerd/containerd.pid"):
+            self._kill(
+                containerd
+            )  # it is on its way after a dockerd that was killed; the new one would take it for alive
         (self._run / "dockerd.pid").unlink(missing_ok=True)
         log = self._home / "dockerd.log"
         command: Sequence[str | Path] = (
@@ -218,6 +222,16 @@ class _Private:
                 raise DockerError(f"dockerd does not answer after {_START:g} s: {self._last_words()}")
             time.sleep(0.1)
 
+    def _kill(self, pid: int, with_: signal.Signals = signal.SIGKILL) -> None:
+        deadline = time.monotonic() + _START
+        with contextlib.suppress(ProcessLookupError):
+            os.kill(pid, with_)
+            while self._is_ours(pid):  # the engine's file goes before it does
+                if time.monotonic() > deadline:
+                    os.kill(pid, signal.SIGKILL)
+                    deadline += _START
+                time.sleep(0.05)
+
     def _last_words(self) -> str:
         lines = (self._home / "dockerd.log").read_text(errors="replace").splitlines()
         return lines[-1] if lines else "it said nothing"
@@ -226,13 +240,7 @@ class _Private:
         pid = self._pid()
         if not pid:
             return
-        os.kill(pid, signal.SIGTERM)
-        deadline = time.monotonic() + _START
-        while self._is_ours(pid):  # its file goes before it does
-            if time.monotonic() > deadline:
-                os.kill(pid, signal.SIGKILL)
-                deadline += _START
-            time.sleep(0.05)
+        self._kill(pid, signal.SIGTERM)
         # Docker leaves network namespaces behind as mounts, and where it was killed, its data mounted on itself, which is
         # no `ismount`. A disk that somebody has mounted there is one, and stays.
         left = [place for place in (self._run / "exec/netns").glob("*") if os.path.ismount(place)]
