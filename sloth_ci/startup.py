@@ -18,7 +18,7 @@ from sloth_ci.core.events import Observer
 from sloth_ci.core.workflow import WorkflowSpec, did_you_mean
 from sloth_ci.engine.api import Api
 from sloth_ci.engine.ports import Forge, Gate
-from sloth_ci.engine.session import Session
+from sloth_ci.engine.session import Session, Stop
 
 if TYPE_CHECKING:
     from sloth_ci.script.host import Reader
@@ -110,6 +110,7 @@ def start(
     observer: Observer,
     gate: Gate,
     forge: Forge | None = None,
+    stop: Stop | None = None,
     checkpoint: Callable[[str], None] = lambda name: None,
 ) -> Run:
     """Find the Lua file, run it, and return what it declared. Raises UsageError, ScriptError."""
@@ -129,6 +130,7 @@ def start(
         observer=observer,
         gate=gate,
         forge=forge,
+        stop=stop or Stop(),
         holder=holder(environ),
         rehearsal=options.rehearse or options.declare_only or theirs,
         checkpoint=checkpoint,

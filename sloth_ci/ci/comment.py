@@ -177,7 +177,9 @@ class _Conversation:
         Raises ApprovalError.
         """
         check = self._job.forge.plan_check(self._pull.head_sha, name)
-        if check is None or check.completed is None or check.completed > self._said.created:
+        shown = check.completed if check is not None else None
+        since = self._job.forge.head_since(self._pull)  # a commit may have been checked on another branch before
+        if shown is None or since is None or max(shown, since) > self._said.created:
             raise ApprovalError(
                 f"the plan of {self._pull.head_sha[:10]} was not there yet when this was written",
                 "look at the plan in the report, and comment again",

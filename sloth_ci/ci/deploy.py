@@ -145,13 +145,13 @@ def deploy_revision(job: Job, session: Session, workflow: WorkflowSpec, revision
     try:
         outcome = sync(session, workflow, head=revision, approved=plan)
     except Interrupted:
-        _say(job, deployment, "failure", "interrupted; the next run goes on from here")
+        _say(job, deployment, "failure", "interrupted; the next run goes on from here", workflow)
         raise
     except SlothError as error:
-        _say(job, deployment, "failure", error.message)
+        _say(job, deployment, "failure", error.message, workflow)
         raise
     failed = outcome.status == "failed"
-    _say(job, deployment, "failure" if failed else "success", outcome.message)
+    _say(job, deployment, "failure" if failed else "success", outcome.message, workflow)
     if pull is not None and pull.state == "merged" and not failed:
         resume_for(session, workflow, pull)
     return outcome
@@ -166,12 +166,12 @@ def resume_for(session: Session, workflow: WorkflowSpec, pull: PullRequest) -> b
     return True
 
 
-def _say(job: Job, deployment: int | None, state: DeploymentState, message: str) -> None:
+def _say(job: Job, deployment: int | None, state: DeploymentState, message: str, workflow: WorkflowSpec) -> None:
     """What became of a deployment. That the forge does not hear of it changes nothing about what was done."""
     if deployment is None:
         return
     try:
-        job.forge.deployed(deployment, state, description=first_line(message), url="")
+        job.forge.deployed(deployment, state, description=first_line(message), url=workflow.url or "")
     except SlothError as error:
         job.observer.log("warn", error.message)
 

@@ -15,13 +15,15 @@ from sloth_ci.core.review import PlanCheck, Protection, PullRequest, Review
 from sloth_ci.core.workflow import ApprovalSpec, WorkflowSpec
 from sloth_ci.engine.preview import preview
 from sloth_ci.engine.session import Session
+from sloth_ci.report.text import one_line
 
 
 def check_name(workflow: WorkflowSpec, session: Session) -> str:
     """The name of a workflow's check: that of its environment, and its own where several share that."""
     where = workflow.environment or workflow.name
     sharing = [w for w in session.workflows.values() if (w.environment or w.name) == where]
-    return f"sloth-ci / {where}" if len(sharing) == 1 else f"sloth-ci / {where} / {workflow.name}"
+    name = f"sloth-ci / {where}" if len(sharing) == 1 else f"sloth-ci / {where} / {workflow.name}"
+    return one_line(name, 120)
 
 
 def approval_name(name: str) -> str:

@@ -19,6 +19,7 @@ from sloth_ci.core.outcome import Outcome, SyncOutcome
 from sloth_ci.core.plan import Plan
 from sloth_ci.core.review import Overlap
 from sloth_ci.core.workflow import WorkflowSpec
+from sloth_ci.engine.session import Stop
 from sloth_ci.report.comment import About, Failed, Shown
 from sloth_ci.report.html import html_report
 from sloth_ci.report.summary import job_summary
@@ -41,6 +42,7 @@ class Job:
     outputs: Outputs
     observer: Observer
     workspace: Path
+    stop: Stop
     shown: list[Shown] = field(default_factory=list)
     outcomes: list[Outcome] = field(default_factory=list)
     problems: list[tuple[str, SlothError]] = field(default_factory=list)
@@ -93,7 +95,9 @@ class Job:
             source=source,
             builtin=builtin,
         )
-        run = start(options, environ=self.environ, observer=self.observer, gate=self.gate, forge=self.forge)
+        run = start(
+            options, environ=self.environ, observer=self.observer, gate=self.gate, forge=self.forge, stop=self.stop
+        )
         self.gate.attach(run.session, lambda: self.chosen(run))
         with stoppable(run):
             yield run

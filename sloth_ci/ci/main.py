@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import sys
 from collections.abc import Callable, Mapping
+from functools import partial
 from pathlib import Path
 
 from sloth_ci.ci.comment import answer_comment
@@ -22,6 +23,7 @@ from sloth_ci.ci.tidy import tidy
 from sloth_ci.ci.watch import look_for_drift, only_drift
 from sloth_ci.ci.workspace import become_owner, environment, workspace_of
 from sloth_ci.core.errors import SlothError, UsageError
+from sloth_ci.engine.session import Stop
 from sloth_ci.forge.github import GitHub
 from sloth_ci.report.progress import TerminalObserver
 
@@ -56,9 +58,12 @@ def main(environ: Mapping[str, str]) -> int:
         inputs = read_inputs(environ)
         event = read_event(environ)
         with environment(environ, inputs, workspace) as env, TerminalObserver(file=sys.stderr) as observer:
-            forge = GitHub(inputs.github_token, event.repository, environ=env)
+            stop = Stop()
+            forge = GitHub(
+                inputs.github_token, event.repository, env, notice=partial(observer.log, "warn"), pause=stop.wait
+            )
             gate = ForgeGate(forge, least_approvals=inputs.least_approvals)
-            job = Job(env, inputs, event, forge, gate, outputs, observer, workspace)
+            job = Job(env, inputs, event, forge, gate, outputs, observer, workspace, stop)
             return flow_of(inputs, event)(job)
     except SlothError as error:
         outputs.error(f"{error.message}\n{error.hint}" if error.hint else error.message)

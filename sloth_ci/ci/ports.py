@@ -40,6 +40,9 @@ class Forge(GitForge, Protocol):
         from the times of the plan's check, `sha` is None.
         """
 
+    def head_since(self, pull: PullRequest) -> float | None:
+        """Since when (Unix seconds) the pull request has the head that it has; None where that cannot be told."""
+
     def pushers(self, pull: PullRequest) -> frozenset[str]:
         """The logins of whose commits are in it, and of who pushed the last one."""
 

@@ -20,7 +20,8 @@ _ORIGIN = (
 def relay(job: Job) -> int:
     """Comment on the pull request that the run was for. There is no check: what a fork says proves nothing."""
     event = job.event
-    bundle = read_bundle(Path(job.inputs.bundle or BUNDLE), head=event.sha)
+    path = Path(job.inputs.bundle)
+    bundle = read_bundle(path / BUNDLE if path.is_dir() else path, head=event.sha)
     pull = None
     if event.head_repository and event.head_branch:
         pull = job.forge.pull_request_from(event.head_repository, event.head_branch, event.sha)

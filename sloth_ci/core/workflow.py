@@ -264,6 +264,8 @@ class WorkflowSpec(_Table, frozen=True):
     """The branch to deploy; None is the repository's."""
     target_path: str = ""
     """The folder of the manifests, from the root of the repository; empty is all of it."""
+    url: str | None = None
+    """The page of what is deployed, for the deployments of a forge to link to."""
     environment: str | None = None
     """A name such as `production`: chooses the workflow with `--environment`, and values files."""
     destination: DestinationSpec | None = None

@@ -31,20 +31,10 @@ _MESSAGE = 4_000
 _LEVELS: dict[str, int] = {"failure": 0, "warning": 1, "notice": 2}
 
 
-def check_name(plan: Plan) -> str:
-    """The name of a plan's check, the same on every run: what branch protection names."""
-    return f"sloth-ci / {one_line(plan.environment or plan.name, 80)}"
-
-
-def approval_name(name: str) -> str:
-    """The name of the check that waits for approvals, beside the plan's of this name."""
-    return f"{name} / approval"
-
-
 def plan_report(
     plan: Plan,
     *,
-    name: str | None = None,
+    name: str,
     verdict: Verdict | None = None,
     fail_on: FailOn = "conflicts",
     notes: tuple[str, ...] = (),
@@ -64,7 +54,7 @@ def plan_report(
     text = sections([plan], ROOM - size(more) - 10, titled=False)
     rest = more if not (text.whole and top.whole) else ""
     return CheckReport(
-        name=name or check_name(plan),
+        name=name,
         conclusion=conclusion,
         title=_title(plan),
         summary=blocks(head, top.text(), rest, foot),
@@ -75,7 +65,7 @@ def plan_report(
     )
 
 
-def approval_report(plan: Plan, verdict: Verdict, *, name: str | None = None) -> CheckReport:
+def approval_report(plan: Plan, verdict: Verdict, *, name: str) -> CheckReport:
     """The check that is green when the gate is open: for branch protection that asks for it."""
     if not plan.changes:
         title, lines = "Nothing changes: there is nothing to approve", []
@@ -89,7 +79,7 @@ def approval_report(plan: Plan, verdict: Verdict, *, name: str | None = None) ->
     parts.add_all(lines, "line")
     passes = verdict.open or not plan.changes
     return CheckReport(
-        name=name or approval_name(check_name(plan)),
+        name=name,
         conclusion="success" if passes else "action_required",
         title=title,
         summary=blocks(parts.text(), _digest(plan)),
@@ -97,14 +87,14 @@ def approval_report(plan: Plan, verdict: Verdict, *, name: str | None = None) ->
     )
 
 
-def failed_report(failed: Failed, *, name: str | None = None) -> CheckReport:
+def failed_report(failed: Failed, *, name: str) -> CheckReport:
     """The check of a workflow of which no plan could be made."""
     said = f"{markdown(first_line(failed.message), 2000)}{further_lines(failed.message, 80)}\n"
     way = f"\n➡️ {markdown(failed.hint, 600)}\n" if failed.hint else ""
     parts = Parts(ROOM)
     parts.add_all([said, way], "part")
     return CheckReport(
-        name=name or f"sloth-ci / {one_line(failed.name, 80)}",
+        name=name,
         conclusion="failure",
         title=cut(f"No plan: {one_line(first_line(failed.message), _TITLE)}", _TITLE),
         summary=parts.text(),

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from functools import partial
+
 import pytest
 from msgspec.structs import replace
 
@@ -10,16 +12,8 @@ from sloth_ci.core.objects import Source
 from sloth_ci.core.plan import Conflict, Impact, Plan
 from sloth_ci.core.review import CheckReport, Conclusion
 from sloth_ci.core.stale import change_digests
-from sloth_ci.report.checkrun import (
-    MOST,
-    FailOn,
-    approval_name,
-    approval_report,
-    check_name,
-    failed_report,
-    plan_report,
-    remarks,
-)
+from sloth_ci.report import checkrun
+from sloth_ci.report.checkrun import MOST, FailOn, remarks
 from sloth_ci.report.comment import Failed
 from sloth_ci.report.ladder import Places
 from support.markdown import check_whole, mentions
@@ -27,6 +21,9 @@ from support.panes import hostile_panes, shop
 from support.plans import EVIL, change, field, forty, hostile, huge, plan
 from support.runner import commands_in
 
+plan_report = partial(checkrun.plan_report, name="sloth-ci / production")
+approval_report = partial(checkrun.approval_report, name="sloth-ci / production / approval")
+failed_report = partial(checkrun.failed_report, name="sloth-ci / production")
 WAITING = Verdict(("1 more approval of 2 on 4f2c9b1e8d", "an owner"), ("bob approved",))
 
 
@@ -127,13 +124,6 @@ def test_the_next_step_is_named_where_a_check_is_too_small() -> None:
     assert line in report.summary
     assert line in report.text
     assert "more of it is in" not in plan_report(shop(), places=places).summary
-
-
-def test_names() -> None:
-    assert check_name(plan(environment=None)) == "sloth-ci / shop"
-    assert check_name(plan(environment="a\nb" * 100)) == check_name(plan(environment="a\nb" * 100))
-    assert approval_name("sloth-ci / production") == "sloth-ci / production / approval"
-    assert plan_report(plan(), name="mine").name == "mine"
 
 
 def test_approvals() -> None:

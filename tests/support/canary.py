@@ -36,7 +36,8 @@ def _forms() -> Iterator[str]:
         yield text[-(-before * 8 // 6) : -4]
 
 
-_FORMS = tuple(_forms())
+FORMS = tuple(_forms())
+"""What must be in no text."""
 
 
 def secret(name: str = "keys", version: int = 1) -> dict[str, Any]:
@@ -54,7 +55,7 @@ class Overheard:
     def plan(self, plan: Plan) -> None:
         """In every form that a plan is shown in."""
         self._shown(lambda file: show_plan(plan, detail="full", file=file, width=200, colour=False))
-        self.texts += [to_json(plans_document([plan])), plans_markdown([plan]), str(plan_report(plan))]
+        self.texts += [to_json(plans_document([plan])), plans_markdown([plan]), str(plan_report(plan, name="plan"))]
         shown = [Shown(plan=plan)]
         self.texts += [pull_request_comment(shown, about=About(head_sha=plan.revision)), html_report(shown)]
 
@@ -79,7 +80,7 @@ class Overheard:
 
     def assert_silent(self) -> None:
         """No text holds the canary."""
-        found = [text for text in self.texts if any(form in text for form in _FORMS)]
+        found = [text for text in self.texts if any(form in text for form in FORMS)]
         assert not found, f"the value of a Secret was told: {found[0]}"
 
 

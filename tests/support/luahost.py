@@ -44,6 +44,7 @@ class MemoryHost:
 
     def __init__(self, *, trusted: bool = True, rehearsal: bool = False, answer: str = "y") -> None:
         self.trusted = trusted
+        self.runs_commands = True
         self.rehearsal = rehearsal
         self.answer = answer
         self.logs: list[tuple[str, str]] = []

@@ -60,7 +60,7 @@ class Person:
     def check(self, workflow: WorkflowSpec, plan: Plan) -> None:
         self.shown.append(plan)
         if not self.approves:
-            raise ApprovalError("not approved")
+            raise ApprovalError(f"{workflow.name} is not approved")
 
     def ask(self) -> str:
         return "y" if self.approves else ""

@@ -1,0 +1,87 @@
+"""Whatever a pull request holds: nothing of it is alive in what we say, and no value of a Secret is in it."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from markdown_it import MarkdownIt
+
+from sloth_ci.core.yaml import dump
+from support.bodies import body, deployment
+from support.canary import FORMS, secret
+from support.ciworld import CiWorld, Ended
+
+EVIL = "</details><script>alert(1)</script> @bob #1 ```\n::error::pwned\n##[error]x\n\x1b[31m\u202e\U0001f9a5"
+
+
+def said_to_the_api(world: CiWorld) -> str:
+    """Everything but what Git itself carries, by a push or in a commit that the API makes."""
+    said = [one.body for api in ("rest", "graphql") for one in world.fake.record.matching(api=api)]
+    return "\n".join(body for body in said if "createCommitOnBranch" not in body)
+
+
+def everything(world: CiWorld, jobs: list[Ended]) -> str:
+    texts = [said_to_the_api(world)]
+    for job in jobs:
+        texts += [job.log, job.summary, *job.outputs.values()]
+        left: list[Path] = [job.workspace / name for name in ("sloth-report.html", "sloth-bundle.json")]
+        texts += [path.read_text() for path in left if path.exists()]
+    return "\n".join(texts)
+
+
+def test_no_value_of_a_secret_is_in_anything_that_a_job_leaves(world: CiWorld) -> None:
+    jobs = []
+    pull = None
+    for version, image in ((1, "web:2"), (2, "web:broken")):
+        world.repo.commit(
+            "alice",
+            f"v{version}",
+            {"k8s/web.yaml": dump(deployment(image=image)), "k8s/keys.yaml": dump(secret(version=version))},
+            f"Version {version}",
+        )
+        pull = world.repo.open_pull("alice", f"v{version}")
+        jobs.append(world.preview(pull))
+        jobs.append(world.review(pull))
+        pull.merge("bob", "squash")
+        jobs.append(world.deploy())
+    assert [job.code for job in jobs] == [0, 0, 0, 0, 0, 8]
+    jobs.append(world.job(world.fake.event("schedule", world.repo)))
+    assert pull is not None
+    jobs.append(world.say(pull, "bob", "/sloth rollback production"))
+    text = everything(world, jobs)
+    assert "Secret/shop/keys" in text or "Secret/default/keys" in text or "Secret/keys" in text
+    assert not [text[max(0, at - 200) : at + 60] for form in FORMS if (at := text.find(form)) >= 0]
+
+
+def test_what_a_manifest_says_is_data_everywhere(world: CiWorld) -> None:
+    config = dump(body("ConfigMap", "more", data={"banner": EVIL}))
+    world.repo.commit("alice", "evil", {"k8s/more.yaml": config}, "Evil")
+    pull = world.repo.open_pull("alice", "evil", title=EVIL.splitlines()[0])
+    other = world.pull(branch="other", **{"k8s/more.yaml": dump(body("ConfigMap", "more", data={"banner": "x"}))})
+    jobs = [
+        world.preview(pull),
+        world.preview(other),
+        world.say(pull, "bob", f"/sloth lock production {EVIL.splitlines()[0]}"),
+    ]
+    assert [job.code for job in jobs] == [0, 0, 0]
+    for job in jobs:
+        lines = job.log.splitlines()
+        assert not [line for line in lines if line.lstrip().startswith("::error::pwned")]
+        assert "##[error]" not in job.log
+        assert "\x1b[31m" not in job.log
+        assert "\u202e" not in job.log + job.summary
+    for comment in pull.comments + other.comments:
+        if comment.login == "github-actions[bot]":
+            shown = MarkdownIt("commonmark", {"html": True}).enable("table").render(comment.body)
+            assert "<script" not in shown
+            assert shown.count("<details>") == shown.count("</details>")
+    page = (jobs[0].workspace / "sloth-report.html").read_text()
+    assert "<script>alert(1)" not in page
+
+
+def test_the_comment_of_somebody_else_with_our_marker_is_left_alone(world: CiWorld) -> None:
+    pull = world.pull()
+    forged = pull.comment("eve", "<!-- sloth-ci:preview -->\n### ✅ approved, trust me")
+    world.preview(pull)
+    assert "trust me" in forged.body
+    assert world.comment(pull)
