@@ -4,8 +4,9 @@
     python scripts/docs.py --check     exit with 1 if one is not current
 
 docs/cli.md comes from the command line's own help, the figures in README.md and bench/README.md from
-bench/results.json, docs/scoreboard.md from bench/scoreboard.json. In docs/lua.md, what stands between `<!-- keys: NAME
--->` and `<!-- /keys -->` comes from the struct of that name in core/workflow.py and the docstrings of its fields.
+bench/results.json, docs/scoreboard.md from bench/scoreboard.json, the tables in docs/github.md from action.yml. In
+docs/lua.md, what stands between `<!-- keys: NAME -->` and `<!-- /keys -->` comes from the struct of that name in
+core/workflow.py and the docstrings of its fields.
 """
 
 from __future__ import annotations
@@ -15,13 +16,14 @@ import inspect
 import json
 import re
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from types import UnionType
 from typing import Any, Final, Literal, get_args, get_origin
 
 import click
 import msgspec
+import yaml
 
 from sloth_ci.cli import cli
 from sloth_ci.core import workflow
@@ -152,10 +154,32 @@ def scoreboard() -> str:
     return scoreboard_table.page(ROOT / "bench/scoreboard.json")
 
 
+def github_page() -> str:
+    """docs/github.md, with the tables of the action's inputs and outputs as action.yml has them."""
+    text = (ROOT / "docs/github.md").read_text(encoding="utf-8")
+    action = yaml.safe_load((ROOT / "action.yml").read_text(encoding="utf-8"))
+    for kind in ("inputs", "outputs"):
+        head = "| input | default | |\n|---|---|---|" if kind == "inputs" else "| output | |\n|---|---|"
+        rows = [_action_row(name, about) for name, about in action[kind].items()]
+        before, start, rest = text.partition(f"<!-- {kind} -->\n")
+        _, end, after = rest.partition(f"<!-- /{kind} -->")
+        text = "\n".join([before + start + head, *rows, end + after])
+    return text
+
+
+def _action_row(name: str, about: Mapping[str, str]) -> str:
+    description = about["description"].replace("|", "\\|")
+    if "default" not in about:
+        return f"| `{name}` | {description} |"
+    default = f"`{about['default']}`" if about["default"] else ""
+    return f"| `{name}` | {default} | {description} |"
+
+
 DOCUMENTS: Final = {
     "README.md": readme,
     "bench/README.md": all_figures,
     "docs/cli.md": cli_reference,
+    "docs/github.md": github_page,
     "docs/lua.md": lua_reference,
     "docs/scoreboard.md": scoreboard,
 }
