@@ -6,6 +6,7 @@ The rival is the image that ours starts from. Needs a Docker engine (`make image
 from __future__ import annotations
 
 import os
+import subprocess
 import sys
 from pathlib import Path
 from typing import Any
@@ -39,8 +40,9 @@ def _measured(engine: docker.Docker, folder: Path) -> list[dict[str, Any]]:
 
     run(image, "--version")
     made = f"on a stand-in for {base} from Debian's packages" if stand_in else f"on {base}"
+    note = f"uncompressed, {made}; {_download(engine, image) / 1e6:.0f} MB to download"
     return [
-        row("image-size", "the image", [mine], base, [theirs], unit="MB", note=f"uncompressed, {made}"),
+        row("image-size", "the image", [mine], base, [theirs], unit="MB", note=note),
         compare(
             "image-start",
             ("docker run IMAGE --version", lambda: run(image, "--version")),
@@ -54,3 +56,18 @@ def _measured(engine: docker.Docker, folder: Path) -> list[dict[str, Any]]:
             note="the help, in a container",
         ),
     ]
+
+
+def _download(engine: docker.Docker, image: str) -> int:
+    """Bytes that a runner fetches: registries keep layers as gzip makes them."""
+    with (
+        subprocess.Popen(engine.command("save", image), env=engine.environ, stdout=subprocess.PIPE) as save,
+        subprocess.Popen(["gzip", "--stdout"], stdin=save.stdout, stdout=subprocess.PIPE) as pack,
+    ):
+        assert pack.stdout
+        size = 0
+        while block := pack.stdout.read(1 << 20):
+            size += len(block)
+    if save.returncode or pack.returncode:
+        raise docker.DockerError(f"docker save {image} failed")
+    return size
