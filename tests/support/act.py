@@ -1,6 +1,6 @@
 """GitHub's runner, played by act: it runs a user's workflow file, with the container action in its published form.
 
-    ran = act.run(checkout, workflow, event="pull_request", payload={...}, forge="http://127.0.0.1:8080")
+    ran = act.run(checkout, workflow, event="pull_request", payload={...})
     assert ran.exit_code == 5
     assert ran.outputs["has-changes"] == "true"
 
@@ -32,11 +32,47 @@ from support.waiting import until
 ACTION: Final = "sloth-runner/gitops@v1"
 TOKEN: Final = "ghs_token-of-the-run"
 """Long enough that masking it masks nothing else."""
+NOWHERE: Final = {
+    "GITHUB_API_URL": "http://127.0.0.1:9",
+    "GITHUB_GRAPHQL_URL": "http://127.0.0.1:9/graphql",
+    "GITHUB_SERVER_URL": "http://127.0.0.1:9",
+    "GITHUB_REPOSITORY": "acme/shop",
+    "GITHUB_REPOSITORY_OWNER": "acme",
+}
+"""Where nobody listens."""
+ARTIFACTS: Final = ".artifacts"
+"""The folder of a workspace that plays the store of artifacts, with a folder for each."""
 TIMEOUT: Final = 100.0
 """Seconds for a whole run."""
 _PROGRAM: Final = Path(sys.executable).parent / "act"
 _EXIT_CODE: Final = re.compile(r"^exit with `FAILURE`: (\d+)$")
 _NAME: Final = re.compile(r"^name: *(.*)$", re.MULTILINE)
+
+_ARTIFACT: Final = {
+    name: f"""\
+name: {name}
+description: Plays actions/{name}-artifact within one workspace.
+inputs:
+  name: {{ description: of the artifact, default: artifact }}
+  path: {{ description: of the files, default: . }}
+  if-no-files-found: {{ description: what then, default: warn }}
+  run-id: {{ description: of the other run, default: "" }}
+  github-token: {{ description: to ask for it, default: "" }}
+runs:
+  using: composite
+  steps:
+    - shell: bash
+      env:
+        STORE: {ARTIFACTS}/${{{{ inputs.name }}}}
+        FILES: ${{{{ inputs.path }}}}
+      run: |
+        {script}
+"""
+    for name, script in {
+        "upload": 'mkdir -p "$STORE"; while read -r file; do if [ -e "$file" ]; then cp "$file" "$STORE"; fi; done <<< "$FILES"',
+        "download": 'cp "$STORE"/* "$FILES"',
+    }.items()
+}
 
 Line = Mapping[str, Any]
 
@@ -120,6 +156,15 @@ class Act:
         settings.parent.mkdir(parents=True)
         settings.touch()
 
+    def _actions(self, workflow: str) -> Iterator[tuple[str, Path]]:
+        """The actions that a workflow uses and act is to take from here: ours, and what plays the artifacts'."""
+        yield ACTION, self._action
+        for use, name in re.findall(r"uses: (actions/(upload|download)-artifact@\S+)", workflow):
+            place = self._folder / name
+            place.mkdir(exist_ok=True)
+            (place / "action.yml").write_text(_ARTIFACT[name], encoding="utf-8")
+            yield use, place
+
     def run(self, checkout: Path, workflow: str | Path, **options: Any) -> Ran:
         """Run a workflow to its end; the options are those of `running`."""
         with self.running(checkout, workflow, **options) as run:
@@ -133,10 +178,8 @@ class Act:
         *,
         event: str = "push",
         payload: Mapping[str, Any] | None = None,
-        forge: str = "http://127.0.0.1:9",
-        repository: str = "acme/shop",
+        runner: Mapping[str, str] = NOWHERE,
         actor: str = "alice",
-        env: Mapping[str, str] | None = None,
         secrets: Mapping[str, str] | None = None,
         token: str = TOKEN,
         job: str | None = None,
@@ -148,10 +191,8 @@ class Act:
             workflow: the workflow file, or its text.
             event: what starts it.
             payload: of the event.
-            forge: URL of GitHub's API; 127.0.0.1:9 is where nobody listens.
-            repository: owner and name.
+            runner: what GITHUB_* variables the runner sets; those of `NOWHERE` lead to no forge.
             actor: who started it.
-            env: more variables for every step.
             secrets: by name, besides the token.
             token: what `github.token` is.
             job: only this job.
@@ -171,15 +212,7 @@ class Act:
                 f"{name}={json.dumps(value)}\n" for name, value in {"GITHUB_TOKEN": token, **(secrets or {})}.items()
             )
         )
-        variables = {
-            "GITHUB_API_URL": forge,
-            "GITHUB_GRAPHQL_URL": f"{forge}/graphql",
-            "GITHUB_SERVER_URL": forge,
-            "GITHUB_REPOSITORY": repository,
-            "GITHUB_REPOSITORY_OWNER": repository.partition("/")[0],
-            "GITHUB_WORKFLOW": named[1].strip("'\"") if named else "workflow.yml",
-            **(env or {}),
-        }
+        variables = {**NOWHERE, **runner, "GITHUB_WORKFLOW": named[1].strip("'\"") if named else "workflow.yml"}
         command = [
             *(str(_PROGRAM), event, "--directory", str(checkout), "--workflows", str(copy)),
             *("--eventpath", str(folder / "event.json"), "--secret-file", str(folder / "secrets")),
@@ -191,7 +224,8 @@ class Act:
                 "--action-cache-path",
                 str(self._folder / "cache"),
             ),
-            *("--local-repository", f"{ACTION}={self._action}", "--actor", actor),
+            *(part for use, place in self._actions(text) for part in ("--local-repository", f"{use}={place}")),
+            *("--actor", actor),
             *(part for name, value in variables.items() for part in ("--env", f"{name}={value}")),
             *(("--job", job) if job else ()),
         ]

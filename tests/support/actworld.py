@@ -1,0 +1,94 @@
+"""A repository on the fake GitHub whose jobs run as a user's do: his workflow files, in act, with the container action."""
+
+from __future__ import annotations
+
+import os
+import shutil
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Final
+
+from support.act import ARTIFACTS, Act, Ran
+from support.ciworld import DEPLOY, CiWorld, Ended
+from support.github import FakeGitHub
+from support.github.accounts import Permissions
+from support.github.events import Event
+from support.gitrepo import GitRepo
+from support.project import ROOT
+
+RUNNER: Final = 1001
+"""Who owns the workspace on GitHub's runners; container actions are started as root."""
+TEMPLATE: Final = ROOT / "lua/templates/github.yml"
+"""The workflow file that `sloth-ci init` writes and the README shows."""
+FORKS: Final = ROOT / "lua/templates/github-forks.yml"
+# Paths in the container are not those of the runner; where the container's files are is act's business.
+_OWN: Final = ("GITHUB_EVENT_PATH", "GITHUB_OUTPUT", "GITHUB_STEP_SUMMARY", "GITHUB_ENV", "GITHUB_PATH", "GITHUB_STATE")
+
+
+class ActWorld(CiWorld):
+    """As CiWorld, but nothing is taken from the work tree: the image has the program, the workflow file says how it is run."""
+
+    def __init__(
+        self, folder: Path, fake: FakeGitHub, source: GitRepo, act: Act, *, rules: str = "approval_required = true,"
+    ) -> None:
+        super().__init__(folder, fake, source, rules=rules)
+        self.act = act
+        self.ran: list[Ran] = []
+        """What act said of each job."""
+
+    def job(
+        self,
+        event: Event,
+        permissions: Permissions = DEPLOY,
+        *,
+        fork: bool = False,
+        env: Mapping[str, str] | None = None,
+        into: Mapping[str, bytes] | None = None,
+        inputs: Mapping[str, str] | None = None,
+        workflow: Path = TEMPLATE,
+        secrets: Mapping[str, str] | None = None,
+        artifacts: Path | None = None,
+    ) -> Ended:
+        """Run the jobs that a workflow file has for an event.
+
+        `secrets` by their name; `artifacts` is the workspace of a job whose artifacts this one may download.
+        """
+        assert not inputs, "the workflow file says what the inputs are"
+        self._jobs += 1
+        place = self.folder / f"job-{self._jobs}"
+        if event.name == "workflow_run":
+            workspace = place / "workspace"  # it checks nothing out
+            workspace.mkdir(parents=True)
+        else:
+            workspace = self._checkout(event, place / "workspace")
+        if artifacts:
+            shutil.copytree(artifacts / ARTIFACTS, workspace / ARTIFACTS)
+        for name, content in (into or {}).items():
+            (workspace / name).write_bytes(content)
+        give_to(workspace, RUNNER)
+        token = self.fake.github_token(self.repo, permissions, fork=fork)
+        said = event.environ(place / "runner", workspace)
+        runner = {name: value for name, value in said.items() if name.startswith("GITHUB_") and name not in _OWN}
+        ran = self.act.run(
+            workspace,
+            workflow,
+            event=event.name,
+            payload=event.payload,
+            runner={**runner, **(env or {})},
+            actor=event.actor,
+            secrets=secrets,
+            token=token.value,
+        )
+        self.ran.append(ran)
+        assert "Traceback" not in ran.text, ran.text
+        assert "a fault in sloth-ci" not in ran.text, ran.text
+        assert token.value not in ran.text
+        return Ended(ran.exit_code, ran.text, ran.outputs, ran.summary, workspace)
+
+
+def give_to(folder: Path, owner: int) -> None:
+    """Make somebody the owner of all that is in a folder."""
+    for place, _, files in os.walk(folder):
+        os.chown(place, owner, owner)
+        for name in files:
+            os.chown(Path(place, name), owner, owner, follow_symlinks=False)
