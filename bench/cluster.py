@@ -300,5 +300,5 @@ def rows(folder: Path) -> list[Row]:
 
 
 def _established(definition: objects.Body) -> bool:
-    conditions = definition.get("status", {}).get("conditions", [])
+    conditions = definition.get("status", {}).get("conditions") or []
     return any(condition["type"] == "Established" and condition["status"] == "True" for condition in conditions)

@@ -87,6 +87,7 @@ def plan_for(
     """Plan one revision against the destination as it is now. `creations_tried`: as `Destination.observe` has it."""
     session, destination = place.session, place.destination
     desired = desired_at(session, place.workflow, revision)
+    written = desired.manifests
     session.observer.phase("compare")
     hooks: list[tuple[HookPhase, Manifest]] = []
     if destination.running:
@@ -102,7 +103,7 @@ def plan_for(
     load_changed(desired.manifests, live.observed.objects)
     plan = make_plan(place.workflow, desired, live, session.fingerprint, prune_limit=prune_limit)
     if destination.running:
-        intent = _intent(place, ledger, desired)
+        intent = _intent(place, ledger, desired, written)
         plan = structs.replace(plan, intent=intent, drift=genuine(plan.drift, intent))
     held = ledger.holds(plan.digest.partition(".")[0])
     if held is not None and plan.changes:
@@ -112,14 +113,15 @@ def plan_for(
     return Planned(plan, {manifest.ref: manifest for manifest in desired.manifests}, there, hooks)
 
 
-def _intent(place: Place, ledger: Ledger, desired: Desired) -> tuple[Change, ...] | None:
-    """What the revision changes against the one that was synced last, Git to Git."""
+def _intent(place: Place, ledger: Ledger, desired: Desired, written: Sequence[Manifest]) -> tuple[Change, ...] | None:
+    """What the revision changes against the one that was synced last, Git to Git. `written`: the revision's own manifests."""
     good = ledger.last_good()
     if good is None:
         return None
     session, workflow = place.session, place.workflow
     if good.revision == desired.revision:
         return ()
+    before: Sequence[Manifest]
     try:
         before = rendered(session, workflow, good.revision, missing_ok=True).manifests
     except (
@@ -128,6 +130,9 @@ def _intent(place: Place, ledger: Ledger, desired: Desired) -> tuple[Change, ...
     ) as error:  # rewritten history, or a renderer that is gone: the rest is the plan
         session.observer.log("debug", f"{good.revision[:10]} cannot be compared with: {error.message}")
         return None
+    # What is the same in both was read already.
+    known = {(manifest.ref, manifest.digest): manifest for manifest in written}
+    before = [known.get((manifest.ref, manifest.digest), manifest) for manifest in before]
     load_bodies(before)
     there = {manifest.ref: manifest for manifest in split(place.destination.settle(before)).members}
     live = Live(f"revision {good.revision[:10]}", Observed(there), frozenset(there), base=good.revision)

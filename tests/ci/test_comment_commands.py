@@ -128,13 +128,14 @@ def test_a_lock_lets_only_its_pull_request_through_and_ends_with_it(world: CiWor
 
 
 def test_rolling_back_by_comment(world: CiWorld) -> None:
+    pulls = []
     for image, branch in (("web:2", "one"), ("web:3", "two")):
-        pull = world.pull(image, branch=branch)
+        pulls.append(pull := world.pull(image, branch=branch))
         world.preview(pull)
         world.review(pull)
         pull.merge("bob", "squash")
         assert world.deploy().code == 0
-    job = world.say(pull, "carol", "/sloth rollback production checkout fails since noon")
+    job = world.say(pulls[-1], "carol", "/sloth rollback production checkout fails since noon")
     assert job.code == 0, job.log
     assert "web:2" in world.rendered()
     assert "checkout fails since noon" in world.repo.git.git("log", "-1", "--format=%B", "main")

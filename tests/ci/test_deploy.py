@@ -136,7 +136,8 @@ def test_somebody_rolls_back_by_hand(world: CiWorld) -> None:
     approved(world, "web:3", "two")
     world.deploy()
     event = world.fake.event("workflow_dispatch", world.repo, inputs={"command": "rollback"})
-    job = world.job(event, command="rollback", environment="production", reason="checkout fails")
+    inputs = {"command": "rollback", "environment": "production", "reason": "checkout fails"}
+    job = world.job(event, inputs=inputs)
     assert job.code == 0, job.log
     assert "web:2" in world.rendered()
     assert world.subjects()[0].startswith("Revert ")

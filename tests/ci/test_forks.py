@@ -10,10 +10,11 @@ import pytest
 from sloth_ci.core.yaml import dump
 from support.bodies import deployment
 from support.ciworld import CiWorld, Ended
+from support.github.accounts import Permissions
 from support.github.events import Event
 from support.github.pull import Pull
 
-REPORT = {"actions": "read", "pull_requests": "write", "metadata": "read"}
+REPORT: Permissions = {"actions": "read", "pull_requests": "write", "metadata": "read"}
 
 
 def fork_pull(world: CiWorld, **files: str) -> tuple[Pull, Event, Ended]:
@@ -29,7 +30,7 @@ def relay(world: CiWorld, event: Event, bundle: bytes) -> Ended:
     """The trusted workflow that follows."""
     event.run.head_repository = "mallory/shop"
     ended = world.fake.event("workflow_run", world.repo, of=event.run)
-    return world.job(ended, REPORT, into={"sloth-bundle.json": bundle}, command="report")
+    return world.job(ended, REPORT, into={"sloth-bundle.json": bundle}, inputs={"command": "report"})
 
 
 def test_the_plan_of_a_fork_is_reported_by_a_second_workflow(world: CiWorld) -> None:

@@ -75,11 +75,11 @@ class CiWorld:
         fork: bool = False,
         env: Mapping[str, str] | None = None,
         into: Mapping[str, bytes] | None = None,
-        **inputs: str,
+        inputs: Mapping[str, str] | None = None,
     ) -> Ended:
         """Run a job as the runner does: a checkout of the event's commit, inputs, and a token with these permissions.
 
-        `into` are files that an earlier step left in the workspace.
+        `into` are files that an earlier step left in the workspace; `inputs` have the names of the action's.
         """
         self._jobs += 1
         place = self.folder / f"job-{self._jobs}"
@@ -87,14 +87,11 @@ class CiWorld:
         for name, content in (into or {}).items():
             (workspace / name).write_bytes(content)
         token = self.fake.github_token(self.repo, permissions, fork=fork)
-        given = {
-            "GITHUB-TOKEN": token.value,
-            **{name.upper().replace("_", "-"): value for name, value in inputs.items()},
-        }
+        given = {"github-token": token.value, **(inputs or {})}
         environ = {
             **os.environ,
             **event.environ(place / "runner", workspace),
-            **{f"INPUT_{name}": value for name, value in given.items()},
+            **{f"INPUT_{name.upper()}": value for name, value in given.items()},
             "PYTHONPATH": os.pathsep.join(entry for entry in sys.path if entry),
             "SLOTH_CACHE_DIR": str(self.folder / "cache"),
             **(env or {}),
@@ -125,24 +122,24 @@ class CiWorld:
 
     # --- what happens at the forge, and the job that it starts
 
-    def preview(self, pull: Pull, action: str = "opened", **more: str) -> Ended:
-        """The job of a pull request."""
-        return self.job(self.fake.event("pull_request", self.repo, pull=pull, action=action), PREVIEW, **more)
+    def preview(self, pull: Pull, action: str = "opened", **inputs: str) -> Ended:
+        """The job of a pull request. Inputs have an underscore here for each dash."""
+        event = self.fake.event("pull_request", self.repo, pull=pull, action=action)
+        return self.job(event, PREVIEW, inputs={name.replace("_", "-"): value for name, value in inputs.items()})
 
     def review(self, pull: Pull, login: str = "bob") -> Ended:
         """Somebody approves, and the job that follows."""
         review = pull.approve(login)
         return self.job(self.fake.event("pull_request_review", self.repo, pull=pull, review=review), PREVIEW)
 
-    def deploy(self, after: str = "", **more: str) -> Ended:
-        """The job of a push to main."""
-        about = {"after": after} if after else {}
-        return self.job(self.fake.event("push", self.repo, **about), **more)
+    def deploy(self, after: str = "") -> Ended:
+        """The job of a push to main: of its head, or of an older one that comes late."""
+        return self.job(self.fake.event("push", self.repo, after=after))
 
-    def say(self, pull: Pull, login: str, words: str, **more: str) -> Ended:
+    def say(self, pull: Pull, login: str, words: str) -> Ended:
         """Somebody comments, and the job that follows."""
         comment = pull.comment(login, words)
-        return self.job(self.fake.event("issue_comment", self.repo, comment=comment), **more)
+        return self.job(self.fake.event("issue_comment", self.repo, comment=comment))
 
     # --- what is there
 
