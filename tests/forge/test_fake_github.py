@@ -102,6 +102,45 @@ def test_a_path_with_slashes_is_one_parameter(fake_github: FakeGitHub, repo: Rep
     assert found.decoded_content == b"replicas: 1\n"
 
 
+def test_a_folder_is_a_list(fake_github: FakeGitHub, repo: Repository, token: Token) -> None:
+    shop = client(fake_github, token).get_repo("acme/shop")
+    for path, expected in (("/", [("CODEOWNERS", "file"), ("k8s", "dir")]), ("k8s", [(MANIFEST, "file")])):
+        found = shop.get_contents(path)
+        assert isinstance(found, list)
+        assert [(entry.path, entry.type) for entry in found] == expected
+    assert ask(fake_github, "GET", "/repos/acme/shop/contents/nowhere", token).status == 404
+
+
+def test_files_of_every_kind_of_change(fake_github: FakeGitHub, repo: Repository, token: Token) -> None:
+    text = "".join(f"line {number}\n" for number in range(20))
+    repo.commit("alice", "main", {"moved.yaml": text, "gone.yaml": "a: 1\n", "data.bin": b"\0one"})
+    repo.commit(
+        "alice",
+        "feature",
+        {
+            "moved.yaml": None,
+            "k8s/mövéd.yaml": text + "more\n",
+            "gone.yaml": None,
+            "new.yaml": "diff --git a b\n@@ not a hunk\n-x\n",
+            "data.bin": b"\0two",
+            MANIFEST: "replicas: 2\n",
+        },
+    )
+    pull = repo.open_pull("alice", "feature")
+    shop = client(fake_github, token).get_repo("acme/shop")
+    found = {file.filename: file for file in shop.get_pull(pull.number).get_files()}
+    assert {name: (file.status, file.additions, file.deletions) for name, file in found.items()} == {
+        "k8s/mövéd.yaml": ("renamed", 1, 0),
+        "gone.yaml": ("removed", 0, 1),
+        "new.yaml": ("added", 3, 0),
+        "data.bin": ("modified", 0, 0),
+        MANIFEST: ("modified", 1, 1),
+    }
+    assert found["k8s/mövéd.yaml"].previous_filename == "moved.yaml"
+    assert found["new.yaml"].patch == "@@ -0,0 +1,3 @@\n+diff --git a b\n+@@ not a hunk\n+-x"
+    assert found[MANIFEST].patch == "@@ -1 +1 @@\n-replicas: 1\n+replicas: 2"
+
+
 # --- who may what
 
 

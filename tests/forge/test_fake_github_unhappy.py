@@ -88,6 +88,14 @@ def test_a_page_comes_where_json_is_wanted(fake_github: FakeGitHub, repo: Reposi
         ask(fake_github, "GET", "/repos/acme/shop", token)
 
 
+def test_a_list_may_be_behind(fake_github: FakeGitHub, repo: Repository, token: Token) -> None:
+    path = f"/repos/acme/shop/commits/{repo.head('feature')}"
+    fake_github.unhappy.add("empty", times=2)
+    assert ask(fake_github, "GET", f"{path}/pulls", token).body == []
+    assert ask(fake_github, "GET", f"{path}/check-runs", token).body == {"total_count": 0, "check_runs": []}
+    assert len(ask(fake_github, "GET", f"{path}/pulls", token).body) == 1
+
+
 @pytest.mark.parametrize(("fault", "written"), [("closed", 0), ("lost", 1)])
 def test_a_connection_ends_before_or_after_the_deed(
     fake_github: FakeGitHub, repo: Repository, token: Token, fault: Any, written: int

@@ -5,9 +5,14 @@ from __future__ import annotations
 import os
 import subprocess
 import tempfile
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import Final, NamedTuple
+from typing import Any, Final, NamedTuple, TypeVar
+
+from support.github.clock import iso
+from support.github.diffs import FileChange, read_changes
+
+T = TypeVar("T")
 
 ZERO: Final = "0" * 40
 WEB: Final = ("GitHub", "noreply@github.com")
@@ -75,19 +80,6 @@ class CommitInfo(NamedTuple):
     message: str
 
 
-class FileChange(NamedTuple):
-    """What two trees differ in, a file at a time."""
-
-    status: str
-    """As GitHub says it: added, modified, removed, renamed."""
-    path: str
-    previous: str | None
-    additions: int
-    deletions: int
-    blob: str
-    patch: str
-
-
 class Conflict(Exception):
     """Two branches cannot be merged without a person."""
 
@@ -99,6 +91,7 @@ class Bare:
         self.path = path
         self.known: set[str] = set()
         """The objects that did not come through a push."""
+        self._read: dict[tuple[str, ...], Any] = {}
 
     def install(self) -> None:
         """Make the repository if there is none, and the hook that guards protected branches."""
@@ -160,29 +153,47 @@ class Bare:
         done = self._run(("cat-file", "blob", f"{revision}:{path}"), {}, b"")
         return None if done.returncode else done.stdout
 
+    def folder(self, revision: str, path: str) -> dict[str, tuple[str, str, int]]:
+        """What is in a folder: by its path the kind (`blob`, `tree`), the id and the size. Nothing where there is none."""
+        done = self._run(("ls-tree", "-z", "--long", revision, f"{path}/" if path else "."), {}, b"")
+        found: dict[str, tuple[str, str, int]] = {}
+        for line in filter(None, done.stdout.decode().split("\0")):
+            about, _, name = line.partition("\t")
+            _, kind, sha, size = about.split()
+            found[name] = (kind, sha, int(size) if size.isdigit() else 0)
+        return found
+
     def blob_id(self, revision: str, path: str) -> str:
         """The id of a file's content."""
         return self.git("rev-parse", f"{revision}:{path}")
 
     def info(self, sha: str) -> CommitInfo:
         """What a commit says."""
-        text = self.git("show", "-s", "--format=%H%n%T%n%P%n%an%n%ae%n%aI%n%cn%n%ce%n%cI%n%B", sha)
+        return self._once(("info", sha), lambda: self._info(sha))
+
+    def _info(self, sha: str) -> CommitInfo:
+        text = self.git("show", "-s", "--format=%H%n%T%n%P%n%an%n%ae%n%at%n%cn%n%ce%n%ct%n%B", sha)
         lines = text.split("\n")
+        author, committer = lines[3:6], lines[6:9]
         return CommitInfo(
             lines[0],
             lines[1],
             tuple(lines[2].split()),
-            (lines[3], lines[4], lines[5].replace("+00:00", "Z")),
-            (lines[6], lines[7], lines[8].replace("+00:00", "Z")),
+            (author[0], author[1], iso(float(author[2]))),
+            (committer[0], committer[1], iso(float(committer[2]))),
             "\n".join(lines[9:]).rstrip("\n"),
         )
 
     def commits(self, base: str, head: str) -> list[str]:
         """Those that `head` has and `base` has not, the oldest first."""
-        return self.git("rev-list", "--reverse", "--topo-order", head, f"^{base}").splitlines()
+        command = ("rev-list", "--reverse", "--topo-order", head, f"^{base}")
+        return list(self._once(("commits", base, head), lambda: self.git(*command).splitlines()))
 
     def merge_base(self, one: str, other: str) -> str | None:
         """Where two lines of history part."""
+        return self._once(("base", one, other), lambda: self._merge_base(one, other))
+
+    def _merge_base(self, one: str, other: str) -> str | None:
         done = self._run(("merge-base", one, other), {}, b"")
         return None if done.returncode else done.stdout.decode().strip()
 
@@ -191,23 +202,22 @@ class Bare:
         return not self._run(("merge-base", "--is-ancestor", ancestor, descendant), {}, b"").returncode
 
     def changes(self, base: str, head: str) -> list[FileChange]:
-        """The files that differ."""
-        names = {"A": "added", "M": "modified", "D": "removed", "R": "renamed", "T": "changed"}
-        fields = self.git("diff-tree", "-r", "-M", "-z", "--raw", "--no-abbrev", base, head).split("\0")
-        found: list[FileChange] = []
-        at = 0
-        while at < len(fields) and fields[at].startswith(":"):
-            old, new, letter = fields[at].split(" ")[2:5]
-            previous = fields[at + 1] if letter[0] == "R" else None
-            path = fields[at + 2] if previous else fields[at + 1]
-            at += 3 if previous else 2
-            paths = [previous, path] if previous else [path]
-            patch = self.git("diff", "-M", base, head, "--", *paths)
-            body = patch[patch.index("@@") :] if "@@" in patch else ""
-            lines = body.splitlines()
-            added, gone = (sum(line.startswith(sign) for line in lines) for sign in "+-")
-            blob = old if new == ZERO else new
-            found.append(FileChange(names[letter[0]], path, previous, added, gone, blob, body))
+        """The files in which two commits differ."""
+        command = ("diff-tree", "-r", "-M", "--no-abbrev")
+        return self._once(
+            ("changes", base, head),
+            lambda: read_changes(
+                self.git(*command, "-z", "--raw", base, head), self.git(*command, "-p", "--no-color", base, head)
+            ),
+        )
+
+    def _once(self, key: tuple[str, ...], read: Callable[[], T]) -> T:
+        """What follows from the ids of commits alone never changes: it is read once."""
+        if not all(len(sha) == 40 for sha in key[1:]):
+            return read()
+        if key not in self._read:
+            self._read[key] = read()
+        found: T = self._read[key]
         return found
 
     # --- writing

@@ -114,16 +114,14 @@ def route(
         wanted.append((name, "write" if access == "write" else "read"))
     writes = any(access == "write" for _, access in wanted)
     # A path of a file and a ref have slashes of their own.
-    greedy = {"path", "ref", "basehead", "branch", "environment_name", "name"}
+    kinds = dict.fromkeys(("ref", "basehead", "branch", "environment_name", "name"), ".+") | {"path": ".*"}
     pattern = re.sub(
-        r"\\{(\w+)\\}", lambda found: f"(?P<{found[1]}>{'.+' if found[1] in greedy else '[^/]+'})", re.escape(template)
+        r"\\{(\w+)\\}", lambda found: f"(?P<{found[1]}>{kinds.get(found[1], '[^/]+')})", re.escape(template)
     )
 
     def register(run: Callable[[Call], Answer]) -> Callable[[Call], Answer]:
         chosen: Level = level or ("write" if writes else "read")
         ROUTES.append(Route(method, template, re.compile(pattern), tuple(wanted), chosen, run))
-        # The plainest first: `/pulls/comments/{id}` is no pull request.
-        ROUTES.sort(key=lambda found: (found.template.count("{"), -len(found.template)))
         return run
 
     return register

@@ -28,7 +28,7 @@ class Asked:
     ) -> None:
         self.method = method.lower()
         self.host_url = HOST
-        self.path = template.format_map({name: quote(value, safe="") for name, value in params.items()})
+        self.path = template.format_map({name: quote(value or "/", safe="") for name, value in params.items()})
         self.body = body or None
         header = Headers(dict(headers))
         self.content_type = header.get("Content-Type", "application/json").split(";")[0].lower()
@@ -51,7 +51,7 @@ class Description:
     """The description of the REST API, and the schema of the GraphQL API."""
 
     def __init__(self, rest: Path) -> None:
-        self.document: dict[str, Any] = json.loads(rest.read_bytes(), object_hook=_with_null)
+        self.document: dict[str, Any] = json.loads(rest.read_bytes(), object_hook=_mended)
         for name in ("pull-request", "pull-request-simple"):
             # Of a fork that was deleted GitHub answers null, whatever it says here.
             head = self.document["components"]["schemas"][name]["properties"]["head"]["properties"]
@@ -148,8 +148,14 @@ class Description:
                 yield from self._properties(branch)
 
 
-def _with_null(part: dict[str, Any]) -> dict[str, Any]:
-    """GitHub says `nullable` beside an `enum` or a choice without null, and answers null: OpenAPI 3.0.3 wants both."""
+def _mended(part: dict[str, Any]) -> dict[str, Any]:
+    """What GitHub writes and does not mean.
+
+    `nullable` stands beside an `enum` or a choice without null, and the answer is null: OpenAPI 3.0.3 wants it in both.
+    A list is told from objects by a property, which it has not.
+    """
+    if "array" in part.get("discriminator", {}).get("mapping", {}):
+        del part["discriminator"]
     if part.get("nullable") is True:
         if isinstance(part.get("enum"), list) and None not in part["enum"]:
             part["enum"].append(None)

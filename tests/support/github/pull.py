@@ -5,7 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Literal
 
-from support.github.bare import Conflict, FileChange, Signature
+from support.github.bare import Conflict, Signature
+from support.github.diffs import FileChange
 from support.github.model import Comment, Label, Mergedness, Review
 
 if TYPE_CHECKING:

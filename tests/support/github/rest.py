@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
+
+from werkzeug.datastructures import Headers
 
 from support.github import (
     rest_checks,
@@ -52,6 +55,10 @@ def answer(fake: FakeGitHub, request: Request, token: Token | None) -> Answer:
         for words in wrong:
             fake.violation(f"{request.method} {request.path}: {words}")
         return Answer(422, {"message": "Invalid request.\n\n" + "\n".join(wrong)})
+    accepted = Headers(dict(request.headers)).get("Accept", "")
+    if re.search(r"\b(raw|html|diff|patch|sha|object|full|text)\b", accepted):
+        fake.violation(f"{request.method} {request.path}: the fake has no media type {accepted}")
+        return Answer(501, {"message": f"the fake has no media type {accepted}"})
     try:
         said = _run(fake, request, token, route, params)
     except Refused as error:

@@ -79,15 +79,19 @@ def compare(call: Call) -> Answer:
 
 @route("GET", _REPO + "/contents/{path}", "contents=read")
 def get_content(call: Call) -> Answer:
-    """A file at a revision."""
+    """A file at a revision, or what is in a folder."""
     revision = call.query.get("ref") or call.repo.default_branch
     sha = call.repo.git.resolve(revision)
     if sha is None:
         raise Refused(404, f"No commit found for the ref {revision}")
-    data = call.repo.git.file(sha, call.params["path"])
-    if data is None:
+    path = call.params["path"].strip("/")
+    data = call.repo.git.file(sha, path)
+    if data is not None:
+        return Answer(200, shapes_git.content(call.repo, sha, path, data))
+    entries = call.repo.git.folder(sha, path)
+    if not entries:
         raise Refused(404, "Not Found")
-    return Answer(200, shapes_git.content(call.repo, sha, call.params["path"], data))
+    return Answer(200, [shapes_git.entry(call.repo, sha, name, *about) for name, about in entries.items()])
 
 
 @route("GET", _REPO + "/git/commits/{commit_sha}", "contents=read")

@@ -114,10 +114,11 @@ class _Handler(BaseHTTPRequestHandler):
             status, headers, content = refusal
             self._send_json(Answer(status, content, headers), "")
         elif api == "git":
-            said = githost.answer(fake, self.command, self.path, self.headers, body, token)
-            self._send(said.status, dict(said.headers), said.content, fault)
+            git = githost.answer(fake, self.command, self.path, self.headers, body, token)
+            self._send(git.status, dict(git.headers), git.content, fault)
         else:
-            self._send_json(self._api(api, path, parts.query, body, token, known=known), fault)
+            said = self._api(api, path, parts.query, body, token, known=known)
+            self._send_json(_emptied(said) if fault == "empty" else said, fault)
 
     def _api(self, api: str, path: str, query: str, body: bytes, token: Token | None, *, known: bool) -> Answer:
         fake = self.server.fake
@@ -192,3 +193,11 @@ class _Handler(BaseHTTPRequestHandler):
         self.wfile.flush()
         if fault == "cut":
             self._cut()
+
+
+def _emptied(said: Answer) -> Answer:
+    """A list without what is in it."""
+    if isinstance(said.body, dict):
+        body: Any = {key: [] if isinstance(value, list) else value for key, value in said.body.items()}
+        return Answer(said.status, body | ({"total_count": 0} if "total_count" in body else {}))
+    return Answer(said.status, [] if isinstance(said.body, list) else said.body)

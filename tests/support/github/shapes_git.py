@@ -6,7 +6,8 @@ import base64
 from typing import TYPE_CHECKING, Any
 
 from support.github import shapes
-from support.github.bare import CommitInfo, FileChange
+from support.github.bare import CommitInfo
+from support.github.diffs import FileChange
 
 if TYPE_CHECKING:
     from support.github.repository import Repository
@@ -150,6 +151,30 @@ def content(repo: Repository, revision: str, path: str, data: bytes) -> dict[str
         "git_url": urls["git"],
         "html_url": urls["html"],
         "download_url": f"{html}/raw/{revision}/{path}",
+        "_links": urls,
+    }
+
+
+def entry(repo: Repository, revision: str, path: str, kind: str, sha: str, size: int) -> dict[str, Any]:
+    """A file or a folder in the list of a folder."""
+    api = f"{repo.fake.api}/repos/{repo.full_name}"
+    html = f"{repo.fake.url}/{repo.full_name}"
+    page = "blob" if kind == "blob" else "tree"
+    urls = {
+        "git": f"{api}/git/{page}s/{sha}",
+        "self": f"{api}/contents/{path}?ref={revision}",
+        "html": f"{html}/{page}/{revision}/{path}",
+    }
+    return {
+        "type": "file" if kind == "blob" else "dir",
+        "size": size,
+        "name": path.rsplit("/", 1)[-1],
+        "path": path,
+        "sha": sha,
+        "url": urls["self"],
+        "git_url": urls["git"],
+        "html_url": urls["html"],
+        "download_url": f"{html}/raw/{revision}/{path}" if kind == "blob" else None,
         "_links": urls,
     }
 

@@ -21,10 +21,12 @@ Fault = Literal[
     "slow",
     "closed",
     "lost",
+    "empty",
 ]
 """`secondary-limit` and `rate-limit` are 403 with the headers and words of each. `cut`: the body ends before its length.
 `garbage`: a page of HTML with status 200. `slow`: the answer comes, but not soon. `closed`: the connection is closed and
-nothing was done. `lost`: it was done, and the connection is closed before the answer."""
+nothing was done. `lost`: it was done, and the connection is closed before the answer. `empty`: a list that is not up to date
+yet and has nothing in it, as that of a commit's pull requests right after a push."""
 
 _LIMITED: Final = "You have exceeded a secondary rate limit. Please wait a few minutes before you try again."
 _WORDS: Final[dict[str, tuple[int, str]]] = {
