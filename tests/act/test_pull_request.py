@@ -9,24 +9,52 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from sloth_ci.core.yaml import dump
 from support.act import ARTIFACTS, Act
+from support.bodies import body, deployment
 from support.gitrepo import GitRepo
 
 if TYPE_CHECKING:
-    from support.actworld import ActWorld
+    from support.actworld import ActClusterWorld, ActWorld
+    from support.cluster import ControlPlane
     from support.github import FakeGitHub
+    from support.github.accounts import Permissions
 
 CHECK, APPROVAL = "sloth-ci / production", "sloth-ci / production / approval"
+
+
+MORE = dump(body("ConfigMap", "more", data={"a": "1"}))
+REPORT: Permissions = {"actions": "read", "pull_requests": "write", "metadata": "read"}
 
 
 @pytest.fixture
 def world(tmp_path: Path, fake_github: FakeGitHub, git_repo: Callable[..., GitRepo], act: Act) -> ActWorld:
     """A workflow that asks for one approval."""
-    if os.geteuid() != 0:
-        pytest.skip("only root can give a workspace to the runner's user")
+    _needs_root()
     from support.actworld import ActWorld
 
     return ActWorld(tmp_path, fake_github, git_repo("source"), act)
+
+
+@pytest.fixture
+def cluster_world(
+    tmp_path: Path,
+    fake_github: FakeGitHub,
+    git_repo: Callable[..., GitRepo],
+    act: Act,
+    control_plane: ControlPlane,
+    namespace: str,
+) -> ActClusterWorld:
+    """The same, into a real cluster."""
+    _needs_root()
+    from support.actworld import ActClusterWorld
+
+    return ActClusterWorld(tmp_path, fake_github, git_repo("source"), act, control_plane, namespace)
+
+
+def _needs_root() -> None:
+    if os.geteuid() != 0:
+        pytest.skip("only root can give a workspace to the runner's user")
 
 
 def test_from_the_plan_to_the_deployment(world: ActWorld) -> None:
@@ -51,3 +79,76 @@ def test_from_the_plan_to_the_deployment(world: ActWorld) -> None:
     assert [(d.environment, d.state, d.sha) for d in world.repo.deployments.values()] == [
         ("production", "success", sha)
     ]
+
+
+@pytest.mark.timeout(300)
+def test_a_rollout_that_fails_is_put_back_in_the_cluster_and_in_git(cluster_world: ActClusterWorld) -> None:
+    world = cluster_world
+    good = world.pull("web:2")
+    world.preview(good)
+    good.approve("bob")
+    good.merge("bob", "squash")
+    job = world.deploy()
+    assert job.outputs["sync-status"] == "succeeded", job.log
+    assert world.live() == "web:2"
+
+    bad = world.pull("web:broken", branch="bad")
+    world.preview(bad)
+    assert "web:broken" in world.comment(bad)
+    bad.approve("bob")
+    merged = bad.merge("bob", "squash")
+    job = world.deploy()
+    assert job.code == 8, job.log
+    assert job.outputs["sync-status"] == "rolled-back"
+    assert world.live() == "web:2"
+    head = world.repo.git.git("rev-parse", "main").strip()
+    assert job.outputs["rollback-commit"] == head
+    assert f"Sloth-Reverts: {merged}" in world.repo.git.git("show", "--no-patch", "--format=%B", "main")
+    assert "web:2" in world.repo.git.git("show", "main:k8s/web.yaml")
+    assert "ImagePullBackOff" in world.comment(bad, "sloth-ci:deployment")
+    assert [d.state for d in world.repo.deployments.values() if d.sha == merged] == ["failure"]
+
+    job = world.deploy()
+    assert job.code == 0, f"the revert is what the cluster has already: {job.log}"
+    assert world.live() == "web:2"
+
+
+def test_a_command_in_a_comment_deploys_what_is_approved(world: ActWorld) -> None:
+    pull = world.pull()
+    world.preview(pull)
+    pull.approve("bob")
+    job = world.say(pull, "eve", "/sloth deploy production")
+    assert not world.rendered(), "eve may read"
+    job = world.say(pull, "bob", "/sloth deploy production")
+    assert job.code == 0, job.log
+    assert "web:2" in world.rendered()
+
+
+def test_a_plan_that_is_stale_is_refused(world: ActWorld) -> None:
+    pull = world.pull()
+    world.preview(pull)
+    pull.approve("bob")
+    world.repo.commit("carol", "main", {"k8s/more.yaml": MORE}, "pushed past everybody")
+    pull.merge("bob")
+    job = world.deploy()
+    assert job.code == 5, job.log
+    assert "approved 1 change, now 2: new is create ConfigMap/shop/more" in job.log
+    assert not world.rendered()
+
+
+def test_the_plan_of_a_fork_is_told_by_the_workflow_for_forks(world: ActWorld) -> None:
+    from support.actworld import FORKS
+
+    fork = world.repo.fork("mallory")
+    fork.commit("mallory", "feature", {"k8s/web.yaml": dump(deployment(image="web:fork"))})
+    pull = world.repo.open_pull("mallory", "feature", title="From a fork", head_repository=fork)
+    event = world.fake.event("pull_request", world.repo, pull=pull)
+    job = world.job(event, fork=True)
+    assert job.code == 0, job.log
+    assert not pull.comments
+
+    event.run.head_repository = "mallory/shop"
+    ended = world.fake.event("workflow_run", world.repo, of=event.run)
+    job = world.job(ended, REPORT, workflow=FORKS, artifacts=job.workspace)
+    assert job.code == 0, job.log
+    assert "web:fork" in world.comment(pull)

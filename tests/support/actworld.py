@@ -2,17 +2,22 @@
 
 from __future__ import annotations
 
+import base64
 import os
 import shutil
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Final
 
+from sloth_ci.core.yaml import dump
 from support.act import ARTIFACTS, Act, Ran
+from support.bodies import deployment
 from support.ciworld import DEPLOY, CiWorld, Ended
+from support.cluster import ControlPlane
 from support.github import FakeGitHub
 from support.github.accounts import Permissions
 from support.github.events import Event
+from support.github.pull import Pull
 from support.gitrepo import GitRepo
 from support.project import ROOT
 
@@ -21,6 +26,16 @@ RUNNER: Final = 1001
 TEMPLATE: Final = ROOT / "lua/templates/github.yml"
 """The workflow file that `sloth-ci init` writes and the README shows."""
 FORKS: Final = ROOT / "lua/templates/github-forks.yml"
+CLUSTER_LUA: Final = """\
+local gitops = require("gitops")
+gitops.workflow({
+    name = "shop", repo = ".", branch = "main", environment = "production", target_path = "k8s",
+    destination = { context = "test", namespace = "%s" },
+    approval_required = true,
+    rollback_on_failure = true,
+    sync_policy = { retry = { limit = 0 }, health_check = { timeout = "60s" } },
+})
+"""
 # Paths in the container are not those of the runner; where the container's files are is act's business.
 _OWN: Final = ("GITHUB_EVENT_PATH", "GITHUB_OUTPUT", "GITHUB_STEP_SUMMARY", "GITHUB_ENV", "GITHUB_PATH", "GITHUB_STATE")
 
@@ -35,6 +50,8 @@ class ActWorld(CiWorld):
         self.act = act
         self.ran: list[Ran] = []
         """What act said of each job."""
+        self.secrets: dict[str, str] = {}
+        """Of the repository, by name; a fork's job has none."""
 
     def job(
         self,
@@ -46,12 +63,11 @@ class ActWorld(CiWorld):
         into: Mapping[str, bytes] | None = None,
         inputs: Mapping[str, str] | None = None,
         workflow: Path = TEMPLATE,
-        secrets: Mapping[str, str] | None = None,
         artifacts: Path | None = None,
     ) -> Ended:
         """Run the jobs that a workflow file has for an event.
 
-        `secrets` by their name; `artifacts` is the workspace of a job whose artifacts this one may download.
+        `artifacts` is the workspace of a job whose artifacts this one may download.
         """
         assert not inputs, "the workflow file says what the inputs are"
         self._jobs += 1
@@ -76,7 +92,7 @@ class ActWorld(CiWorld):
             payload=event.payload,
             runner={**runner, **(env or {})},
             actor=event.actor,
-            secrets=secrets,
+            secrets={} if fork else self.secrets,
             token=token.value,
         )
         self.ran.append(ran)
@@ -92,3 +108,36 @@ def give_to(folder: Path, owner: int) -> None:
         os.chown(place, owner, owner)
         for name in files:
             os.chown(Path(place, name), owner, owner, follow_symlinks=False)
+
+
+class ActClusterWorld(ActWorld):
+    """`ActWorld`, whose workflow goes to a namespace of a real cluster. The kubeconfig is a secret of the repository."""
+
+    def __init__(
+        self, folder: Path, fake: FakeGitHub, source: GitRepo, act: Act, plane: ControlPlane, namespace: str
+    ) -> None:
+        super().__init__(folder, fake, source, act)
+        self.plane, self.namespace = plane, namespace
+        kubeconfig = base64.b64encode(plane.admin.read_bytes()).decode()
+        self.secrets = {"SLOTH_KUBECONFIG": kubeconfig, "SLOTH_PREVIEW_KUBECONFIG": kubeconfig}
+        self.repo.commit("alice", "main", {"sloth.lua": CLUSTER_LUA % namespace, **self._web("web:1")}, "To a cluster")
+
+    def pull(self, image: str = "web:2", *, branch: str = "feature", login: str = "alice", **files: str) -> Pull:
+        return super().pull(image, branch=branch, login=login, **self._web(image), **files)
+
+    def _web(self, image: str) -> dict[str, str]:
+        return {"k8s/web.yaml": dump(deployment(image=image, namespace=self.namespace))}
+
+    def live(self, path: str = "{.spec.template.spec.containers[0].image}") -> str:
+        """What the cluster has of the deployment; empty where there is none."""
+        return self.plane.kubectl(
+            *(
+                "get",
+                "deployment",
+                "web",
+                "--namespace",
+                self.namespace,
+                "--ignore-not-found",
+                f"--output=jsonpath={path}",
+            )
+        )
