@@ -10,9 +10,10 @@ from typing import TYPE_CHECKING
 import pytest
 
 from sloth_ci.core.yaml import dump
-from support.act import ARTIFACTS, Act
+from support.act import ARTIFACTS, Act, Running
 from support.bodies import body, deployment
 from support.gitrepo import GitRepo
+from support.waiting import until
 
 if TYPE_CHECKING:
     from support.actworld import ActClusterWorld, ActWorld
@@ -111,6 +112,27 @@ def test_a_rollout_that_fails_is_put_back_in_the_cluster_and_in_git(cluster_worl
     job = world.deploy()
     assert job.code == 0, f"the revert is what the cluster has already: {job.log}"
     assert world.live() == "web:2"
+
+
+def test_a_deployment_that_is_cancelled_lets_go_of_its_lock_and_says_so(cluster_world: ActClusterWorld) -> None:
+    world = cluster_world
+    pull = world.pull("web:slow")
+    world.preview(pull)
+    pull.approve("bob")
+    pull.merge("bob", "squash")
+
+    def cancel(job: Running) -> None:
+        until(lambda: world.live() == "web:slow", what="the deployment is waited for")
+        assert len(world.holders()) == 1
+        job.signal("TERM")
+
+    job = world.job(world.fake.event("push", world.repo), meanwhile=cancel)
+    assert job.code == 130, job.log
+    assert world.holders() == []
+    (told,) = world.repo.deployments.values()
+    assert told.state == "failure"
+    assert "the next run goes on from here" in told.statuses[-1].description
+    assert "SIGTERM: stopping at the next safe point" in job.log
 
 
 def test_a_command_in_a_comment_deploys_what_is_approved(world: ActWorld) -> None:

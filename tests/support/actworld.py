@@ -5,12 +5,12 @@ from __future__ import annotations
 import base64
 import os
 import shutil
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Final
 
 from sloth_ci.core.yaml import dump
-from support.act import ARTIFACTS, Act, Ran
+from support.act import ARTIFACTS, Act, Ran, Running
 from support.bodies import deployment
 from support.ciworld import DEPLOY, CiWorld, Ended
 from support.cluster import ControlPlane
@@ -64,10 +64,11 @@ class ActWorld(CiWorld):
         inputs: Mapping[str, str] | None = None,
         workflow: Path = TEMPLATE,
         artifacts: Path | None = None,
+        meanwhile: Callable[[Running], None] | None = None,
     ) -> Ended:
         """Run the jobs that a workflow file has for an event.
 
-        `artifacts` is the workspace of a job whose artifacts this one may download.
+        `artifacts` is the workspace of a job whose artifacts this one may download; `meanwhile` is done while it runs.
         """
         assert not inputs, "the workflow file says what the inputs are"
         self._jobs += 1
@@ -85,7 +86,7 @@ class ActWorld(CiWorld):
         token = self.fake.github_token(self.repo, permissions, fork=fork)
         said = event.environ(place / "runner", workspace)
         runner = {name: value for name, value in said.items() if name.startswith("GITHUB_") and name not in _OWN}
-        ran = self.act.run(
+        with self.act.running(
             workspace,
             workflow,
             event=event.name,
@@ -94,7 +95,10 @@ class ActWorld(CiWorld):
             actor=event.actor,
             secrets={} if fork else self.secrets,
             token=token.value,
-        )
+        ) as running:
+            if meanwhile:
+                meanwhile(running)
+            ran = running.wait()
         self.ran.append(ran)
         assert "Traceback" not in ran.text, ran.text
         assert "a fault in sloth-ci" not in ran.text, ran.text
@@ -126,7 +130,16 @@ class ActClusterWorld(ActWorld):
         return super().pull(image, branch=branch, login=login, **self._web(image), **files)
 
     def _web(self, image: str) -> dict[str, str]:
-        return {"k8s/web.yaml": dump(deployment(image=image, namespace=self.namespace))}
+        web = deployment(image=image, namespace=self.namespace)
+        if image.endswith("slow"):
+            web["spec"]["template"]["metadata"]["annotations"] = {"sloth-test/ready-after": "600s"}
+        return {"k8s/web.yaml": dump(web)}
+
+    def holders(self) -> list[str]:
+        """Who holds locks in the namespace."""
+        path = f"/apis/coordination.k8s.io/v1/namespaces/{self.namespace}/leases"
+        leases = self.plane.api("GET", path)["items"]
+        return [holder for lease in leases if (holder := lease["spec"].get("holderIdentity"))]
 
     def live(self, path: str = "{.spec.template.spec.containers[0].image}") -> str:
         """What the cluster has of the deployment; empty where there is none."""
