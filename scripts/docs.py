@@ -73,7 +73,7 @@ def _keys(struct: type[msgspec.Struct]) -> str:
     for field in msgspec.structs.fields(struct):
         if not told.get(field.name):
             sys.exit(f"{struct.__name__}.{field.name} has no docstring")
-        cells = (f"`{field.name}`", _type(field.type), _default(field), told[field.name])
+        cells = (f"`{field.encode_name}`", _type(field.type), _default(field), told[field.name])
         lines.append("| " + " | ".join(cell.replace("|", "\\|") for cell in cells) + " |")
     return "\n".join(lines) + "\n"
 
@@ -96,8 +96,10 @@ def _type(kind: Any) -> str:
     if get_origin(kind) is Literal:
         return ", ".join(f"`{json.dumps(value)}`" for value in get_args(kind))
     if get_origin(kind) is list:
-        items = {str: "strings"}.get(get_args(kind)[0], "commands and functions")
-        return f"list of {items}"
+        (item,) = get_args(kind)
+        if isinstance(item, type) and issubclass(item, msgspec.Struct):
+            return "list of tables"
+        return f"list of {'strings' if item is str else 'commands and functions'}"
     if get_origin(kind) is dict or (isinstance(kind, type) and issubclass(kind, msgspec.Struct)):
         return "table"
     words = {str: "string", bool: "boolean", int: "integer", float: "number", workflow.Duration: "duration"}
@@ -118,14 +120,21 @@ def _default(field: Any) -> str:
     return "`{}`" if value in ([], {}) else f"`{json.dumps(value)}`"
 
 
+_FILES: Final = re.compile(r"(<!-- file: (\S+) -->\n).*?(<!-- /file -->)", re.DOTALL)
 _FIGURES: Final = re.compile(r"(<!-- figures -->\n).*?(<!-- /figures -->)", re.DOTALL)
 
 
 def readme() -> str:
-    """README.md as it is, with its table of figures made anew: of one measurement with several rivals, the first."""
+    """README.md as it is, with its files and its table of figures made anew: of one measurement with several rivals, the first."""
     rows = _measured()
     first = [row for row in rows if not any(row["name"].startswith(f"{other['name']}-") for other in rows)]
-    return _with_figures("README.md", first)
+    return _FILES.sub(_file, _with_figures("README.md", first))
+
+
+def _file(found: re.Match[str]) -> str:
+    """A file of the repository as a block, so that what people copy is what the tests run."""
+    content = (ROOT / found[2]).read_text(encoding="utf-8").rstrip("\n")
+    return f"{found[1]}```yaml\n{content}\n```\n{found[3]}"
 
 
 def all_figures() -> str:
