@@ -295,6 +295,20 @@ def test_reviews_are_of_a_commit_and_nobody_approves_their_own(
         pull.approve("alice")
 
 
+def test_a_branch_that_is_deleted_closes_its_pull_request(
+    fake_github: FakeGitHub, repo: Repository, token: Token
+) -> None:
+    pull, merged = _pull(repo), _pull(repo, "other")
+    sha = merged.merge("bob")
+    for branch in ("feature", "other"):
+        repo.delete_branch("bob", branch)
+    shop = client(fake_github, token).get_repo("acme/shop")
+    assert (shop.get_pull(pull.number).state, shop.get_pull(pull.number).merged) == ("closed", False)
+    assert shop.get_pull(merged.number).merged is True
+    assert shop.get_commit(sha).commit.verification.verified is True
+    assert shop.get_commit(merged.head).commit.verification.verified is False
+
+
 def test_a_pull_request_from_a_fork(fake_github: FakeGitHub, repo: Repository, token: Token) -> None:
     fork = repo.fork("mallory")
     fork.commit("mallory", "evil", {MANIFEST: "replicas: 0\n"})

@@ -74,6 +74,11 @@ def test_a_push_moves_the_branch_and_the_pull_request(
     assert push(git, "feature", "--force")[0] == 0
     shown = ask(fake_github, "GET", "/repos/acme/shop/activity?ref=refs/heads/feature", token).body
     assert [one["activity_type"] for one in shown] == ["force_push", "push", "branch_creation"]
+    first = ask(fake_github, "GET", "/repos/acme/shop/activity?per_page=2", token)
+    following = first.headers["link"].partition("<")[2].partition(">")[0].removeprefix(fake_github.api)
+    rest = ask(fake_github, "GET", following, token)
+    assert first.body + rest.body == shown
+    assert "link" not in rest.headers
 
 
 def test_the_merge_of_a_pull_request_is_at_a_ref_of_its_own(

@@ -87,6 +87,9 @@ class Pull:
         repository = self.repository
         head = self.head_repository.git.resolve(f"refs/heads/{self.branch}")
         base = repository.git.resolve(f"refs/heads/{self.base}")
+        if head is None and self.head and not self.fork:
+            # Without its branch GitHub closes it.
+            self.state, self.closed_at = "closed", repository.fake.clock.tick()
         if base is None or head is None or (head, base) == self._seen:
             return
         if self.fork and not repository.git.resolve(head):
@@ -196,6 +199,8 @@ class Pull:
             raise Refused(405, "Pull Request is not mergeable") from error
         git.set_ref(f"refs/heads/{self.base}", sha)
         self._merged(login, method, at, before, sha)
+        if method != "rebase":  # what it makes itself GitHub signs; what was rebased it does not
+            fake.verified.add(sha)
         repository.moved(login, self.base, before, sha, kind="pr_merge")
         return sha
 

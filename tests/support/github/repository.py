@@ -128,6 +128,13 @@ class Repository:
         self.moved(login, branch, before or ZERO, sha)
         return sha
 
+    def delete_branch(self, login: str, branch: str) -> None:
+        """Somebody deletes a branch, which closes the open pull request that comes from it."""
+        before = self.head(branch)
+        self.fake.clock.advance(1)
+        self.git.set_ref(f"refs/heads/{branch}", None)
+        self.moved(login, branch, before, ZERO)
+
     def moved(
         self,
         login: str,

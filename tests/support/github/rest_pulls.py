@@ -129,7 +129,6 @@ def merge(call: Call) -> Answer:
         title=call.body.get("commit_title"),
         message=call.body.get("commit_message", ""),
     )
-    call.fake.verified.add(sha)
     return Answer(200, {"sha": sha, "merged": True, "message": "Pull Request successfully merged"})
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from typing import Any
+from urllib.parse import urlencode
 
 from support.github import shapes, shapes_git
 from support.github.accounts import LEVELS, at_least
@@ -265,10 +266,14 @@ def activity(call: Call) -> Answer:
         }
         return shown | {"timestamp": push.at, "activity_type": push.kind, "actor": shapes.user(call.fake, push.login)}
 
-    # GitHub pages this list by cursors: the fake has one page, and a test that needs more is told.
-    if len(found) > int(query.get("per_page", "30")):
-        raise Refused(501, "the fake has one page of activity")
-    return Answer(200, [shape(push) for push in found])
+    # This list has no numbered pages: a link says after what it goes on.
+    if "after" in query:
+        found = [push for push in found if push.id < int(query["after"])]
+    size = min(int(query.get("per_page", "30")), 100)
+    shown, rest = found[:size], found[size:]
+    following = urlencode({**query, "after": str(shown[-1].id)}) if rest else ""
+    links = {"Link": f'<{call.fake.api}{call.path}?{following}>; rel="next"'} if rest else {}
+    return Answer(200, [shape(push) for push in shown], links)
 
 
 # --- people
