@@ -20,9 +20,11 @@ from sloth_ci.ci.outputs import Outputs
 from sloth_ci.ci.rehearse import rehearse
 from sloth_ci.ci.relay import relay
 from sloth_ci.ci.tidy import tidy
+from sloth_ci.ci.timing import Timed
 from sloth_ci.ci.watch import look_for_drift, only_drift
 from sloth_ci.ci.workspace import become_owner, environment, workspace_of
 from sloth_ci.core.errors import SlothError, UsageError
+from sloth_ci.core.words import plural
 from sloth_ci.engine.session import Stop
 from sloth_ci.forge.github import GitHub
 from sloth_ci.report.progress import TerminalObserver
@@ -57,14 +59,17 @@ def main(environ: Mapping[str, str]) -> int:
         become_owner(workspace, environ)
         inputs = read_inputs(environ)
         event = read_event(environ)
-        with environment(environ, inputs, workspace) as env, TerminalObserver(file=sys.stderr) as observer:
-            stop = Stop()
+        with environment(environ, inputs, workspace) as env, TerminalObserver(file=sys.stderr) as terminal:
+            stop, observer = Stop(), Timed(terminal)
             forge = GitHub(
                 inputs.github_token, event.repository, env, notice=partial(observer.log, "warn"), pause=stop.wait
             )
             gate = ForgeGate(forge, least_approvals=inputs.least_approvals)
             job = Job(env, inputs, event, forge, gate, outputs, observer, workspace, stop)
-            return flow_of(inputs, event)(job)
+            try:
+                return flow_of(inputs, event)(job)
+            finally:
+                observer.log("info", f"{observer.told()}; {plural(forge.requests, 'request')} to the forge")
     except SlothError as error:
         outputs.error(f"{error.message}\n{error.hint}" if error.hint else error.message)
         raise

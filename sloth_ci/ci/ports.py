@@ -22,6 +22,10 @@ from sloth_ci.engine.ports import Forge as GitForge
 class Forge(GitForge, Protocol):
     """A forge with pull requests. Every method raises ForgeError, which names the permission where one is missing."""
 
+    @property
+    def requests(self) -> int:
+        """How many requests were made so far: forges count them, too."""
+
     # --- the change under review
 
     def pull_request(self, number: int) -> PullRequest:

@@ -72,6 +72,7 @@ def _plan(job: Job, run: Run, workflow: WorkflowSpec) -> Plan:
 def _check(job: Job, workflow: WorkflowSpec, one: Shown, name: str) -> Shown:
     """Report a plan as a check, and beside it what it still takes to be approved."""
     plan, pull = one.plan, job.event.pull
+    job.observer.phase("report")
     verdict = None
     if pull is not None and job.gate.rules(workflow) is not None:
         known = job.forge.plan_check(pull.head_sha, name)
@@ -100,6 +101,7 @@ def _about_lua(lua: BaseLua, changed: Sequence[str], branch: str) -> tuple[str, 
 def _report(job: Job, notes: Sequence[str]) -> None:
     """One comment, the summary of the job, the report as a file, and the outputs."""
     event, pull = job.event, job.event.pull
+    job.observer.phase("report")
     about = job.about(overlaps=_overlaps(job, pull) if pull and not event.untrusted else (), notes=notes)
     job.report(about)
     job.tell_plans()

@@ -50,6 +50,18 @@ def test_what_is_not_approved_is_not_deployed(world: CiWorld) -> None:
     assert "1 more approval" in world.comment(pull, "sloth-ci:deployment")
 
 
+def test_a_preview_asks_the_forge_for_little(world: CiWorld) -> None:
+    """GITHUB_TOKEN has 1,000 requests an hour for the whole repository."""
+    pull = world.pull()
+    for most, action in ((12, "opened"), (12, "synchronize")):
+        before = len(world.fake.record.exchanges)
+        job = world.preview(pull, action)
+        made = [one for one in world.fake.record.exchanges[before:] if one.api != "git"]
+        assert len(made) <= most, [f"{one.method} {one.path}" for one in made]
+        assert f"{len(made)} requests to the forge" in job.log
+        world.review(pull)
+
+
 def test_reporting_the_same_plan_again_keeps_its_approvals_and_its_comment(world: CiWorld) -> None:
     pull = world.pull()
     world.preview(pull)

@@ -59,6 +59,11 @@ class GitHub:
         return f"GitHub({self.repository})"
 
     @property
+    def requests(self) -> int:
+        """How many requests were made so far."""
+        return self._client.requests
+
+    @property
     def login(self) -> str:
         """Who the token is of: `github-actions[bot]` for a job's own."""
         return self._client.login

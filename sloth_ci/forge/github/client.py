@@ -58,6 +58,8 @@ class Client:
         self._clock = clock
         self._lock = RLock()
         self._login = ""
+        self.requests = 0
+        """How many were made so far."""
         api = environ.get("GITHUB_API_URL") or "https://api.github.com"
         self._requester = Github(
             auth=Auth.Token(token) if token else None,
@@ -148,6 +150,7 @@ class Client:
         raise AssertionError("count() does not end")
 
     def _request(self, verb: str, url: str, params: Mapping[str, str], body: Any = None) -> tuple[dict[str, Any], Any]:
+        self.requests += 1
         headers, answer = self._requester.requestJsonAndCheck(verb, url, parameters=dict(params), input=body)
         # So PyGithub hands on what is no JSON: the page of a proxy.
         if isinstance(answer, dict) and isinstance(answer.get("data"), str):
