@@ -10,9 +10,10 @@ from typing import TYPE_CHECKING
 import pytest
 
 from sloth_ci.core.yaml import dump
-from support.act import ARTIFACTS, Act, Running
+from support.act import ACTION, ARTIFACTS, Act, Running
 from support.bodies import body, deployment
 from support.gitrepo import GitRepo
+from support.project import ROOT
 from support.waiting import until
 
 if TYPE_CHECKING:
@@ -174,3 +175,24 @@ def test_the_plan_of_a_fork_is_told_by_the_workflow_for_forks(world: ActWorld) -
     job = world.job(ended, REPORT, workflow=FORKS, artifacts=job.workspace)
     assert job.code == 0, job.log
     assert "web:fork" in world.comment(pull)
+
+
+def test_the_job_of_our_own_ci_previews_the_manifests_of_a_pull_request(world: ActWorld, tmp_path: Path) -> None:
+    text = (ROOT / ".github/workflows/ci.yml").read_text(encoding="utf-8")
+    before, _, jobs = text.partition("jobs:\n")
+    own = "  action:\n" + jobs.partition("  action:\n")[2]
+    for ours, here in (
+        ("uses: ./", f"uses: {ACTION}"),
+        ("target-path: deploy", "target-path: k8s"),
+        ("-24.04", "-latest"),
+    ):
+        assert ours in own
+        own = own.replace(ours, here)
+    (tmp_path / "ci.yml").write_text(f"{before}jobs:\n{own}", encoding="utf-8")
+    world.repo.commit("alice", "main", {"sloth.lua": None}, "As here: no workflow at the top")
+    pull = world.pull()
+    may: Permissions = {"contents": "read", "checks": "write", "pull_requests": "read", "metadata": "read"}
+    job = world.job(world.fake.event("pull_request", world.repo, pull=pull), may, workflow=tmp_path / "ci.yml")
+    assert world.ran[-1].jobs == {"action": "success"}, job.log
+    assert job.outputs["has-changes"] == "true"
+    assert not pull.comments
