@@ -291,7 +291,7 @@ def rows(folder: Path) -> list[Row]:
         definition = "/apis/apiextensions.k8s.io/v1/customresourcedefinitions"
         plane.api("POST", definition, objects.DEFINITION)
         path = f"{definition}/{objects.DEFINITION['metadata']['name']}"
-        until(lambda: _established(plane.api("GET", path)), what="the kind of the bench is served")
+        until(lambda: established(plane.api("GET", path)), what="the kind of the bench is served")
         for size in SIZES:
             for result in Stage(plane, folder, size).rows():
                 sys.stderr.write(f"{result['name']}: {result['ours_value']} and {result['rival_value']}\n")
@@ -299,6 +299,7 @@ def rows(folder: Path) -> list[Row]:
     return results
 
 
-def _established(definition: objects.Body) -> bool:
+def established(definition: objects.Body) -> bool:
+    """Whether the API server serves a kind that was defined."""
     conditions = definition.get("status", {}).get("conditions") or []
     return any(condition["type"] == "Established" and condition["status"] == "True" for condition in conditions)
