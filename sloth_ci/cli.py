@@ -7,26 +7,30 @@ from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any
 
 import click
 
 from sloth_ci import __version__
-from sloth_ci.core.errors import ConflictError, Interrupted, SlothError, UsageError
-from sloth_ci.output import exit_for, finding_lines, log_tasks, show_outcomes, show_plans, show_tables, task_lines
+from sloth_ci.core.errors import Interrupted, SlothError, UsageError
+from sloth_ci.options import options_of, running, workflow_options
+from sloth_ci.output import (
+    CHANGES,
+    exit_for,
+    finding_lines,
+    log_tasks,
+    show_outcomes,
+    show_plans,
+    show_tables,
+    task_lines,
+)
 
 if TYPE_CHECKING:
     from sloth_ci.core.plan import Plan
     from sloth_ci.report.progress import TerminalObserver
-    from sloth_ci.startup import Options, Run
-
-CHANGES = 20
-"""Exit code of `preview --exit-code` where something would change."""
-
-F = TypeVar("F", bound=Callable[..., Any])
+    from sloth_ci.startup import Run
 
 
 def main(argv: Sequence[str] | None = None) -> None:
@@ -79,59 +83,6 @@ def cli() -> None:
     """
 
 
-def workflow_options(command: F) -> F:
-    """What every command that reads the Lua file takes."""
-    for option in reversed(
-        (
-            click.option(
-                "--workflow", "workflow_file", metavar="FILE", help="The Lua file. [sloth.lua, .sloth/workflow.lua]"
-            ),
-            click.option("--environment", "-e", metavar="NAME", help="Only the workflows of this environment."),
-            click.option("--name", metavar="NAME", help="Only the workflow of this name."),
-            click.option("--target-path", metavar="PATH", help="The folder of the manifests, instead of the file's."),
-            click.option(
-                "--format", "form", type=click.Choice(["terminal", "markdown", "json", "html"]), default="terminal"
-            ),
-            click.option("--output", "-o", metavar="FILE", help="Write the report there instead of to stdout."),
-            click.option("--allow-env", multiple=True, metavar="NAME", help="Let the Lua file read this variable."),
-        )
-    ):
-        command = option(command)
-    return command
-
-
-def _options(kwargs: Mapping[str, Any], **more: Any) -> Options:
-    from sloth_ci.startup import Options
-
-    return Options(
-        workflow_file=kwargs["workflow_file"],
-        target_path=kwargs["target_path"],
-        allow_env=kwargs["allow_env"],
-        **more,
-    )
-
-
-@contextmanager
-def _run(options: Options, *, approve: str | None = None) -> Iterator[tuple[Run, TerminalObserver]]:
-    """A session with its Lua file read; SIGTERM and Ctrl-C end it at the next safe point."""
-    from sloth_ci.forge.local import LocalGate
-    from sloth_ci.report.progress import TerminalObserver
-    from sloth_ci.report.terminal import show_plan
-    from sloth_ci.startup import start, stoppable
-
-    with TerminalObserver(file=sys.stderr) as observer:
-
-        def show(plan: Plan) -> None:
-            with observer.paused():
-                show_plan(plan, file=sys.stderr)
-
-        gate = LocalGate(stdin=sys.stdin, stderr=sys.stderr, approved=approve, show=show)
-        run = start(options, environ=os.environ, observer=observer, gate=gate)
-
-        with stoppable(run):
-            yield run, observer
-
-
 @cli.command()
 @workflow_options
 @click.option("--base", metavar="REV", help="Compare with this revision instead of with the destination.")
@@ -150,7 +101,7 @@ def preview(base: str | None, head: str | None, exit_code: bool, verbose: bool, 
     """
     from sloth_ci.engine import preview as engine
 
-    with _run(_options(kwargs, declare_only=True)) as (run, _):
+    with running(options_of(kwargs, declare_only=True)) as (run, _):
         plans = []
         for workflow in run.choose(kwargs["environment"], kwargs["name"]):
             if base is not None:
@@ -180,7 +131,7 @@ def drift(exit_code: bool, verbose: bool, **kwargs: Any) -> None:
     """
     from sloth_ci.engine.drift import drift_of_all as engine_drift
 
-    with _run(_options(kwargs, declare_only=True)) as (run, _):
+    with running(options_of(kwargs, declare_only=True)) as (run, _):
         plans = engine_drift(run.session, run.choose(kwargs["environment"], kwargs["name"]))
     show_plans(plans, kwargs["form"], kwargs["output"], verbose=verbose)
     if exit_code and any(plan.changes or plan.drift for plan in plans):
@@ -202,7 +153,7 @@ def sync(head: str | None, approve: str | None, release_hold: bool, rehearse: bo
     """
     from sloth_ci.engine.sync import sync as engine_sync
 
-    with _run(_options(kwargs, rehearse=rehearse, declare_only=True), approve=approve) as (run, _):
+    with running(options_of(kwargs, rehearse=rehearse, declare_only=True), approve=approve) as (run, _):
         workflow = run.choose_one(kwargs["environment"], kwargs["name"])
         outcome = engine_sync(run.session, workflow, head=head, approved=approve, release_hold=release_hold)
     show_outcomes([outcome], kwargs["form"], kwargs["output"])
@@ -223,7 +174,7 @@ def rollback(to: str, reason: str, rehearse: bool, **kwargs: Any) -> None:
     """
     from sloth_ci.engine.rollback import rollback as engine_rollback
 
-    with _run(_options(kwargs, rehearse=rehearse, declare_only=True)) as (run, _):
+    with running(options_of(kwargs, rehearse=rehearse, declare_only=True)) as (run, _):
         workflow = run.choose_one(kwargs["environment"], kwargs["name"])
         outcome = engine_rollback(run.session, workflow, reason=reason, to=to)
     show_outcomes([outcome], kwargs["form"], kwargs["output"])
@@ -242,7 +193,7 @@ def status(**kwargs: Any) -> None:
     from sloth_ci.engine.status import status as engine_status
     from sloth_ci.report.terminal import show_status
 
-    with _run(_options(kwargs, declare_only=True)) as (run, _):
+    with running(options_of(kwargs, declare_only=True)) as (run, _):
         tables = [engine_status(run.session, w) for w in run.choose(kwargs["environment"], kwargs["name"])]
     show_tables(tables, kwargs, show_status)
 
@@ -259,7 +210,7 @@ def history(**kwargs: Any) -> None:
     from sloth_ci.engine.status import history as engine_history
     from sloth_ci.report.terminal import show_history
 
-    with _run(_options(kwargs, declare_only=True)) as (run, _):
+    with running(options_of(kwargs, declare_only=True)) as (run, _):
         tables = engine_history(run.session, run.choose_one(kwargs["environment"], kwargs["name"]))
     show_tables(tables, kwargs, show_history)
 
@@ -281,8 +232,8 @@ def run(
       sloth-ci run --task production_deploy --param reason="new prices"
     """
     given = dict(_pair(text) for text in params)
-    options = _options(kwargs, params=given, rehearse=rehearse or listing)
-    with _run(options, approve=approve) as (started, observer):
+    options = options_of(kwargs, params=given, rehearse=rehearse or listing)
+    with running(options, approve=approve) as (started, observer):
         if listing:
             show_tables([entry._asdict() for entry in started.script.list()], kwargs, task_lines)
             return
@@ -314,32 +265,23 @@ def _pair(text: str) -> tuple[str, str]:
 
 
 def _reconcile(started: Run, observer: TerminalObserver, kwargs: Mapping[str, Any]) -> None:
-    """What follows when the file has run to its end: auto-sync under its gates, and a preview of everything else."""
-    from sloth_ci.engine.controller import loop, one_pass
-    from sloth_ci.engine.preview import preview as engine_preview
+    """What follows when the file has run to its end."""
+    from sloth_ci.engine.controller import loop
+    from sloth_ci.engine.reconcile import reconcile
     from sloth_ci.report.terminal import show_plan
 
-    session = started.session
-    if session.auto_sync_started:
-        loop(session)
+    if started.session.auto_sync_started:
+        loop(started.session)
         return
-    first: SlothError | None = None
-    touched = {outcome.workflow_id for outcome in started.api.outcomes}
-    for workflow in session.workflows.values():
-        if not workflow.auto_sync and workflow.diff_preview and workflow.id not in {*touched, *session.inactive}:
-            plan = engine_preview(session, workflow)
-            with observer.paused():
-                show_plan(plan, file=sys.stderr if kwargs["form"] == "json" else sys.stdout)
-            if plan.conflicts:
-                first = first or ConflictError(f"{plan.name} cannot be synced", "see the conflicts in its preview")
-    for turn in one_pass(session):
-        if turn.outcome is not None:
-            started.api.outcomes.append(turn.outcome)
-        elif turn.error is not None:
-            observer.log("error", f"{turn.workflow.name}: {turn.error.message}")
-            first = first or turn.error
-    if first is not None:
-        raise first
+
+    def show(plan: Plan) -> None:
+        with observer.paused():
+            show_plan(plan, file=sys.stderr if kwargs["form"] == "json" else sys.stdout)
+
+    outcomes, problem = reconcile(started.session, {o.workflow_id for o in started.api.outcomes}, show)
+    started.api.outcomes.extend(outcomes)
+    if problem is not None:
+        raise problem
 
 
 @cli.command()
@@ -353,7 +295,7 @@ def controller(**kwargs: Any) -> None:
     """
     from sloth_ci.engine.controller import loop
 
-    with _run(_options(kwargs, declare_only=True)) as (started, _):
+    with running(options_of(kwargs, declare_only=True)) as (started, _):
         if not any(workflow.auto_sync for workflow in started.session.workflows.values()):
             raise UsageError(
                 "no workflow has auto_sync = true, so there is nothing to sync",
@@ -390,7 +332,7 @@ def lock(reason: str, **kwargs: Any) -> None:
     from sloth_ci.core.ledger import Suspension
     from sloth_ci.engine.suspend import suspend
 
-    with _run(_options(kwargs, declare_only=True)) as (run, observer):
+    with running(options_of(kwargs, declare_only=True)) as (run, observer):
         for workflow in run.choose(kwargs["environment"], kwargs["name"]):
             by = run.session.holder
             there = suspend(run.session, workflow, Suspension(by=by, at=run.session.clock(), reason=reason))
@@ -410,7 +352,7 @@ def unlock(**kwargs: Any) -> None:
     """
     from sloth_ci.engine.suspend import resume
 
-    with _run(_options(kwargs, declare_only=True)) as (run, observer):
+    with running(options_of(kwargs, declare_only=True)) as (run, observer):
         for workflow in run.choose(kwargs["environment"], kwargs["name"]):
             there = resume(run.session, workflow, by=run.session.holder)
             told = f"; it was locked by {there.by}" if there else "; it was not locked"
@@ -452,7 +394,7 @@ def doctor(**kwargs: Any) -> None:
     """
     from sloth_ci.engine.doctor import machine, workflow_findings
 
-    with _run(_options(kwargs, declare_only=True)) as (started, _):
+    with running(options_of(kwargs, declare_only=True)) as (started, _):
         findings = list(machine(started.session))
         for workflow in started.choose(kwargs["environment"], kwargs["name"]):
             findings += workflow_findings(started.session, workflow)

@@ -17,6 +17,10 @@ if TYPE_CHECKING:
     from sloth_ci.script.outcome import RunOutcome
 
 
+CHANGES = 20
+"""Exit code of `preview --exit-code`, and of a job's `fail-on`, where something would change."""
+
+
 def _emit(output: str | None, show: Callable[[TextIO], None]) -> None:
     """Show to stdout, or to a file that is there as a whole or not at all."""
     if output is None:

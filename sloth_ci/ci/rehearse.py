@@ -17,6 +17,7 @@ from sloth_ci.core.review import Overlap, PlanCheck, PullRequest
 from sloth_ci.core.workflow import RepositorySpec, WorkflowSpec
 from sloth_ci.engine.freeze import frozen
 from sloth_ci.engine.pull import preview_builtin, preview_merge
+from sloth_ci.output import CHANGES
 from sloth_ci.repo import open_repository
 from sloth_ci.report.checkrun import approval_report, failed_report, plan_report
 from sloth_ci.report.comment import Shown, pull_request_comment
@@ -25,8 +26,6 @@ from sloth_ci.startup import Run, cache_dir
 
 MARKER = "sloth-ci:preview"
 """Of the one comment that a pull request has from us."""
-CHANGES = 20
-"""Exit code where `fail-on` speaks of changes and there are some, as of `preview --exit-code`."""
 
 
 def rehearse(job: Job) -> int:
