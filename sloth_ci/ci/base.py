@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path, PurePosixPath
 
+from sloth_ci.ci.job import Job
 from sloth_ci.core.errors import UsageError
-from sloth_ci.repo import Repository
+from sloth_ci.core.workflow import RepositorySpec
+from sloth_ci.repo import Repository, open_repository
 from sloth_ci.script.reader import MAX_SOURCE
-from sloth_ci.startup import WORKFLOW_FILES, Source
+from sloth_ci.startup import WORKFLOW_FILES, Run, Source, cache_dir
 
 _REGULAR = ("100644", "100755")
 
@@ -72,6 +75,20 @@ class BaseLua:
             raise UsageError(f"'{path}' is larger than {MAX_SOURCE // 2**20} MiB")
         [(_, data)] = self._repository.read([blob])
         return data
+
+
+@contextmanager
+def on_base(job: Job, branch: str, *, rehearse: bool = False) -> Iterator[tuple[Run, BaseLua]]:
+    """Read the Lua of a base branch, or use the built-in workflow where it has none; what is checked out is not run."""
+    repository = open_repository(
+        RepositorySpec(url="."), cwd=Path.cwd(), environ=job.environ, cache_dir=cache_dir(job.environ)
+    )
+    try:
+        lua = BaseLua(repository, repository.branch_tip(branch), given=job.inputs.workflow, folder=Path.cwd())
+        with job.started(source=lua.source, builtin=lua.source is None, rehearse=rehearse, only_declared=True) as run:
+            yield run, lua
+    finally:
+        repository.close()
 
 
 def _candidates(given: str, root: Path, folder: Path) -> Sequence[str]:

@@ -4,11 +4,10 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Sequence
-from pathlib import Path
 
 from msgspec.structs import replace
 
-from sloth_ci.ci.base import BaseLua
+from sloth_ci.ci.base import on_base
 from sloth_ci.ci.deploy import deploy_revision, finish
 from sloth_ci.ci.gate import check_name
 from sloth_ci.ci.job import Job
@@ -17,13 +16,12 @@ from sloth_ci.core.errors import ApprovalError, LockedError, SlothError, UsageEr
 from sloth_ci.core.ledger import Suspension
 from sloth_ci.core.review import Comment, PullRequest
 from sloth_ci.core.slash import SlashCommand, Verb, command_line, find_command
-from sloth_ci.core.workflow import RepositorySpec, WorkflowSpec
+from sloth_ci.core.workflow import WorkflowSpec
 from sloth_ci.engine.controller import in_order
 from sloth_ci.engine.rollback import rollback
 from sloth_ci.engine.suspend import resume, suspend
-from sloth_ci.repo import open_repository
 from sloth_ci.report.comment import Answer, answer, help_answer
-from sloth_ci.startup import Run, cache_dir
+from sloth_ci.startup import Run
 
 _REFUSALS = (UsageError, ApprovalError, LockedError)
 
@@ -73,27 +71,18 @@ class _Conversation:
     def _do(self) -> tuple[int, str | None]:
         """The exit code, and the answer in words; None where it was answered in another way."""
         job, pull = self._job, self._pull
-        repository = open_repository(
-            RepositorySpec(url="."), cwd=Path.cwd(), environ=job.environ, cache_dir=cache_dir(job.environ)
-        )
-        try:
-            lua = BaseLua(
-                repository, repository.branch_tip(pull.base_branch), given=job.inputs.workflow, folder=Path.cwd()
-            )
-            with job.started(source=lua.source, builtin=lua.source is None, only_declared=True) as run:
-                environments = [w.environment or w.name for w in run.session.workflows.values()]
-                command = find_command(self._said.body, list(dict.fromkeys(environments)))
-                assert command is not None
-                acts: dict[Verb, Callable[[Run, SlashCommand], tuple[int, str | None]]] = {
-                    "deploy": self._deploy,
-                    "rollback": self._rollback,
-                    "lock": self._lock,
-                    "unlock": self._unlock,
-                }
-                if command.verb in acts:
-                    return acts[command.verb](run, command)
-        finally:
-            repository.close()
+        acts: dict[Verb, Callable[[Run, SlashCommand], tuple[int, str | None]]] = {
+            "deploy": self._deploy,
+            "rollback": self._rollback,
+            "lock": self._lock,
+            "unlock": self._unlock,
+        }
+        with on_base(job, pull.base_branch) as (run, _):
+            environments = [w.environment or w.name for w in run.session.workflows.values()]
+            command = find_command(self._said.body, list(dict.fromkeys(environments)))
+            assert command is not None
+            if command.verb in acts:
+                return acts[command.verb](run, command)
         if command.verb == "help":
             job.forge.comment(pull, self._marker, help_answer())
             return 0, None

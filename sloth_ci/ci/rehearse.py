@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from pathlib import Path
 
-from sloth_ci.ci.base import BaseLua
+from sloth_ci.ci.base import BaseLua, on_base
 from sloth_ci.ci.bundle import write_bundle
 from sloth_ci.ci.gate import approval_name, check_name
 from sloth_ci.ci.job import Job
@@ -14,15 +13,14 @@ from sloth_ci.core.codeowners import changed_files
 from sloth_ci.core.errors import ConflictError, SlothError
 from sloth_ci.core.plan import Impact, Plan
 from sloth_ci.core.review import Overlap, PlanCheck, PullRequest
-from sloth_ci.core.workflow import RepositorySpec, WorkflowSpec
+from sloth_ci.core.workflow import WorkflowSpec
 from sloth_ci.engine.freeze import frozen
 from sloth_ci.engine.pull import preview_builtin, preview_merge
 from sloth_ci.output import CHANGES
-from sloth_ci.repo import open_repository
 from sloth_ci.report.checkrun import approval_report, failed_report, plan_report
 from sloth_ci.report.comment import Shown, pull_request_comment
 from sloth_ci.report.ladder import Places
-from sloth_ci.startup import Run, cache_dir
+from sloth_ci.startup import Run
 
 MARKER = "sloth-ci:preview"
 """Of the one comment that a pull request has from us."""
@@ -30,18 +28,10 @@ MARKER = "sloth-ci:preview"
 
 def rehearse(job: Job) -> int:
     """Plan, report, and return the exit code. What one workflow cannot do does not keep the others from it."""
-    event = job.event
-    branch = event.branch or ""
-    repository = open_repository(
-        RepositorySpec(url="."), cwd=Path.cwd(), environ=job.environ, cache_dir=cache_dir(job.environ)
-    )
-    try:
-        lua = BaseLua(repository, repository.branch_tip(branch), given=job.inputs.workflow, folder=Path.cwd())
-        with job.started(source=lua.source, builtin=lua.source is None, rehearse=True, only_declared=True) as run:
-            _plan_all(job, run)
-            _report(job, _about_lua(lua, lua.changed_by(event.sha), branch))
-    finally:
-        repository.close()
+    branch = job.event.branch or ""
+    with on_base(job, branch, rehearse=True) as (run, lua):
+        _plan_all(job, run)
+        _report(job, _about_lua(lua, lua.changed_by(job.event.sha), branch))
     return exit_code(job)
 
 

@@ -14,6 +14,7 @@ from sloth_ci.ci.inputs import Inputs, kubeconfig_text, read_inputs
 from sloth_ci.ci.outputs import Outputs
 from sloth_ci.ci.workspace import become_owner, environment, workspace_of
 from sloth_ci.core.errors import UsageError
+from support.ciworld import read_outputs
 
 KUBECONFIG = "apiVersion: v1\nkind: Config\nclusters: []\n"
 
@@ -79,26 +80,11 @@ def outputs(tmp_path: Path) -> tuple[Outputs, Callable[[str], str], io.StringIO]
     return Outputs(environ, log=log), lambda name: (tmp_path / name).read_text(), log
 
 
-def _read(text: str) -> dict[str, str]:
-    """As actions/runner reads the file: `name<<mark`, lines, `mark`."""
-    found: dict[str, str] = {}
-    lines = iter(text.splitlines())
-    for line in lines:
-        name, _, mark = line.partition("<<")
-        value = []
-        for inner in lines:
-            if inner == mark:
-                break
-            value.append(inner)
-        found[name] = "\n".join(value)
-    return found
-
-
 def test_no_value_can_name_another_output(outputs: tuple[Outputs, Callable[[str], str], io.StringIO]) -> None:
     out, read, _ = outputs
     out.set("digest", "abc\nEOF\nsync-status<<EOF\nsucceeded\nEOF")
     out.set("total", "3")
-    assert _read(read("output")) == {"digest": "abc\nEOF\nsync-status<<EOF\nsucceeded\nEOF", "total": "3"}
+    assert read_outputs(read("output")) == {"digest": "abc\nEOF\nsync-status<<EOF\nsucceeded\nEOF", "total": "3"}
 
 
 def test_an_output_that_the_action_does_not_have_is_a_fault(
