@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
 from sloth_ci.ci.job import Job
-from sloth_ci.core.errors import Interrupted, SlothError
+from sloth_ci.core.errors import ApprovalError, Interrupted, SlothError
 from sloth_ci.core.outcome import RollbackOutcome, SyncOutcome
 from sloth_ci.core.review import DeploymentState, PullRequest
 from sloth_ci.core.words import first_line
 from sloth_ci.core.workflow import WorkflowSpec
-from sloth_ci.engine.controller import Turn, in_order, one_pass
+from sloth_ci.engine.controller import Act, in_order, one_pass
 from sloth_ci.engine.pending import pending_revisions
 from sloth_ci.engine.preview import head_of, preview
 from sloth_ci.engine.session import Session
@@ -38,8 +38,7 @@ def deploy(job: Job) -> int:
         wanted = [w for w in chosen if w.auto_sync or job.gate.rules(w) is not None]
         _preview_only(job, run, [w for w in in_order(run.session, chosen) if w not in wanted])
         revisions = _revisions(job, run.session, wanted)
-        for turn in one_pass(run.session, [w for w in wanted if revisions.get(w.id)], _in_turn(job, revisions)):
-            take(job, turn)
+        take_turns(job, run, [w for w in wanted if revisions.get(w.id)], _in_turn(job, revisions))
         write_back(job, job.gate.pull_of(job.event.sha))
     return finish(job)
 
@@ -52,18 +51,26 @@ def sync_all(job: Job) -> int:
         def act(session: Session, workflow: WorkflowSpec) -> SyncOutcome:
             return deploy_revision(job, session, workflow, head_of(session, workflow, job.inputs.head or None))
 
-        for turn in one_pass(run.session, wanted, act):
-            take(job, turn)
+        take_turns(job, run, wanted, act)
         write_back(job, job.gate.pull_of(job.event.sha))
     return finish(job)
 
 
-def take(job: Job, turn: Turn) -> None:
-    """Remember what a turn came to."""
-    if turn.outcome is not None:
-        job.outcomes.append(turn.outcome)
-    elif turn.error is not None:
-        job.attempt(turn.workflow.environment or turn.workflow.name, turn.error)
+def take_turns(job: Job, run: Run, workflows: list[WorkflowSpec], act: Act, *, patient: bool = False) -> None:
+    """Give each workflow its turn, and remember what it came to; also where somebody stops the job, who is told so.
+
+    `patient`: what waits for an approval is no problem.
+    """
+    try:
+        for turn in one_pass(run.session, workflows, act):
+            if turn.outcome is not None:
+                job.outcomes.append(turn.outcome)
+            elif patient and isinstance(turn.error, ApprovalError):
+                job.observer.log("warn", f"{turn.workflow.name}: {turn.error.message}")
+            elif turn.error is not None:
+                job.attempt(turn.workflow.environment or turn.workflow.name, turn.error)
+    except Interrupted as error:
+        job.attempt("this job", error)
 
 
 def tasks(job: Job, run: Run) -> None:
@@ -117,7 +124,7 @@ def _revisions(job: Job, session: Session, workflows: Sequence[WorkflowSpec]) ->
     return found
 
 
-def _in_turn(job: Job, revisions: Mapping[str, Sequence[str]]) -> Callable[[Session, WorkflowSpec], SyncOutcome]:
+def _in_turn(job: Job, revisions: Mapping[str, Sequence[str]]) -> Act:
     """What is done with a workflow in its turn."""
 
     def act(session: Session, workflow: WorkflowSpec) -> SyncOutcome:

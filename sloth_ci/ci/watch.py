@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from sloth_ci.ci.deploy import deploy_revision, finish, take
+from sloth_ci.ci.deploy import deploy_revision, finish, take_turns
 from sloth_ci.ci.job import Job
-from sloth_ci.core.errors import ApprovalError, SlothError
+from sloth_ci.core.errors import SlothError
 from sloth_ci.core.events import Level
 from sloth_ci.core.outcome import SyncOutcome
 from sloth_ci.core.workflow import WorkflowSpec
-from sloth_ci.engine.controller import Act, auto_synced, one_pass
+from sloth_ci.engine.controller import Act, auto_synced
 from sloth_ci.engine.drift import NeverSynced, drift
 from sloth_ci.engine.preview import head_of
 from sloth_ci.engine.session import Session
@@ -22,11 +22,8 @@ def look_for_drift(job: Job) -> int:
             _look(job, run.session, workflow)
         _tell(job)
         chosen = job.chosen(run)
-        for turn in one_pass(run.session, [w for w in auto_synced(run.session) if w in chosen], _in_turn(job)):
-            if isinstance(turn.error, ApprovalError):  # it waits for people, and the next schedule looks again
-                job.observer.log("warn", f"{turn.workflow.name}: {turn.error.message}")
-            else:
-                take(job, turn)
+        # What waits for people is looked at again by the next schedule.
+        take_turns(job, run, [w for w in auto_synced(run.session) if w in chosen], _in_turn(job), patient=True)
     return finish(job)
 
 

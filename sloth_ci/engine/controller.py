@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import heapq
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 from typing import NamedTuple
 
@@ -58,14 +58,15 @@ Act = Callable[[Session, WorkflowSpec], SyncOutcome]
 """What is done with a workflow in its turn: a sync, or one with something around it."""
 
 
-def one_pass(session: Session, workflows: list[WorkflowSpec] | None = None, act: Act = sync) -> list[Turn]:
-    """Sync each of some workflows once; without a list, those with `auto_sync`.
+def one_pass(session: Session, workflows: list[WorkflowSpec] | None = None, act: Act = sync) -> Iterator[Turn]:
+    """Sync each of some workflows once, as the turns are taken; without a list, those with `auto_sync`.
 
-    One that fails does not stop those that do not depend on it.
+    One that fails does not stop those that do not depend on it. Raises Interrupted.
     """
     broken: set[str] = set()
     chosen = auto_synced(session) if workflows is None else workflows
-    return [_turn(session, workflow, broken, act) for workflow in in_order(session, chosen)]
+    for workflow in in_order(session, chosen):
+        yield _turn(session, workflow, broken, act)
 
 
 def _turn(session: Session, workflow: WorkflowSpec, broken: set[str], act: Act = sync) -> Turn:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -32,8 +31,9 @@ REPORT: Permissions = {"actions": "read", "pull_requests": "write", "metadata": 
 @pytest.fixture
 def world(tmp_path: Path, fake_github: FakeGitHub, git_repo: Callable[..., GitRepo], act: Act) -> ActWorld:
     """A workflow that asks for one approval."""
-    _needs_root()
-    from support.actworld import ActWorld
+    from support.actworld import ActWorld, needs_root
+
+    needs_root()
 
     return ActWorld(tmp_path, fake_github, git_repo("source"), act)
 
@@ -48,15 +48,11 @@ def cluster_world(
     namespace: str,
 ) -> ActClusterWorld:
     """The same, into a real cluster."""
-    _needs_root()
-    from support.actworld import ActClusterWorld
+    from support.actworld import ActClusterWorld, needs_root
+
+    needs_root()
 
     return ActClusterWorld(tmp_path, fake_github, git_repo("source"), act, control_plane, namespace)
-
-
-def _needs_root() -> None:
-    if os.geteuid() != 0:
-        pytest.skip("only root can give a workspace to the runner's user")
 
 
 def test_from_the_plan_to_the_deployment(world: ActWorld) -> None:
@@ -134,6 +130,7 @@ def test_a_deployment_that_is_cancelled_lets_go_of_its_lock_and_says_so(cluster_
     assert told.state == "failure"
     assert "the next run goes on from here" in told.statuses[-1].description
     assert "SIGTERM: stopping at the next safe point" in job.log
+    assert "stopped" in world.comment(pull, "sloth-ci:deployment")
 
 
 def test_a_command_in_a_comment_deploys_what_is_approved(world: ActWorld) -> None:

@@ -9,6 +9,8 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Final
 
+import pytest
+
 from sloth_ci.core.yaml import dump
 from support.act import ARTIFACTS, Act, Ran, Running
 from support.bodies import deployment
@@ -104,6 +106,12 @@ class ActWorld(CiWorld):
         assert "a fault in sloth-ci" not in ran.text, ran.text
         assert token.value not in ran.text
         return Ended(ran.exit_code, ran.text, ran.outputs, ran.summary, workspace)
+
+
+def needs_root() -> None:
+    """Skip where the workspace cannot be given to the runner's user."""
+    if os.geteuid() != 0:
+        pytest.skip("only root can give a workspace to the runner's user")
 
 
 def give_to(folder: Path, owner: int) -> None:
