@@ -120,8 +120,16 @@ def _revisions(job: Job, session: Session, workflows: Sequence[WorkflowSpec]) ->
             continue
         if not pending:
             job.observer.log("info", f"{workflow.name}: something newer than {job.event.sha[:10]} is deployed already")
-        found[workflow.id] = pending if job.gate.rules(workflow) is not None else pending[-1:]
+        found[workflow.id] = _ends(job, pending) if job.gate.rules(workflow) is not None else pending[-1:]
     return found
+
+
+def _ends(job: Job, revisions: Sequence[str]) -> list[str]:
+    """Of the commits that a pull request brought by a rebase, the last one: the plan that was approved is of all of them."""
+    pulls = [job.gate.pull_of(revision) for revision in revisions]
+    numbers = [pull.number if pull else None for pull in pulls]
+    pairs = zip(revisions, numbers, [*numbers[1:], None], strict=True)
+    return [revision for revision, number, following in pairs if number is None or number != following]
 
 
 def _in_turn(job: Job, revisions: Mapping[str, Sequence[str]]) -> Act:

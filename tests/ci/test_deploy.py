@@ -85,6 +85,22 @@ def test_each_merged_commit_is_deployed_by_its_own_approval(world: CiWorld) -> N
     assert [d.state for d in world.repo.deployments.values()] == ["inactive", "inactive", "success"]
 
 
+def test_the_commits_of_a_rebase_are_deployed_as_one(world: CiWorld) -> None:
+    """Nobody saw a plan of the first of them."""
+    approved(world, "web:2", "one")
+    world.deploy()
+    pull = world.pull("web:3", branch="two")
+    pull.push("alice", {"k8s/more.yaml": dump(body("ConfigMap", "more", data={"x": "1"}))})
+    world.preview(pull)
+    world.review(pull)
+    pull.merge("bob", "rebase")
+    job = world.deploy()
+    assert job.code == 0, job.log
+    assert "web:3" in world.rendered()
+    assert "name: more" in world.rendered()
+    assert len(world.repo.deployments) == 2
+
+
 def test_a_protected_environment_needs_a_job_that_declares_it(world: CiWorld) -> None:
     world.repo.environment("production", reviewers=["bob"])
     approved(world, "web:2", "one")
