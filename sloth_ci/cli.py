@@ -312,7 +312,7 @@ def ci() -> None:
 
     \b
     Example:
-      INPUT_COMMAND=preview sloth-ci ci
+      sloth-ci ci     # in a job of GitHub Actions: `sloth-ci init --ci github` writes one
     """
     from sloth_ci.ci.main import run as run_job
 
@@ -362,7 +362,7 @@ def unlock(**kwargs: Any) -> None:
 @cli.command()
 @click.option("--target-path", metavar="PATH", help="The folder of the manifests. [found by looking]")
 @click.option("--ci", type=click.Choice(["auto", "github", "gitlab", "none"]), default="auto", show_default=True)
-@click.option("--hook/--no-hook", default=True, help="Write a pre-push hook that shows a preview.")
+@click.option("--hook/--no-hook", default=True, show_default=True, help="Write a pre-push hook that shows a preview.")
 def init(target_path: str | None, ci: str, hook: bool) -> None:
     """Write a starter workflow, a CI file and a hook. What is there already is left alone.
 
@@ -380,7 +380,8 @@ def init(target_path: str | None, ci: str, hook: bool) -> None:
         click.echo(f"kept  {name}, which is there already")
     if done.note:
         click.echo(f"note: {visible(done.note)}")
-    click.echo("next: sloth-ci preview")
+    for step in done.following:
+        click.echo(f"next: {step}")
 
 
 @cli.command()

@@ -9,17 +9,23 @@ from typing import NamedTuple
 
 from sloth_ci.assets import hooks_dir, lua_dir
 from sloth_ci.core.errors import UsageError
-from sloth_ci.render import DirectoryTree, candidates
+from sloth_ci.render import DirectoryTree, candidates, detect
+from sloth_ci.repo import git
 
 _ALIGNED = re.compile(r'(@TARGET_PATH@", *)--')
+_PREFERRED = ("plain", "kustomize", "helm")
+"""What is deployed most likely as it stands: a chart beside plain manifests is for other people's clusters."""
+_BRANCHES = "branches: [main]"
+_PLAIN_WORD = re.compile(r"(?!(?:y|n|yes|no|on|off|true|false|null)$)[A-Za-z][\w./-]*", re.ASCII | re.IGNORECASE)
 
 
 class Scaffolded(NamedTuple):
-    """What was done: paths written, paths that were there already, and what there is to know about `target_path`."""
+    """What was done: paths written, paths that were there already, what there is to know about `target_path`, what is next."""
 
     written: list[str]
     there: list[str]
     note: str
+    following: list[str]
 
 
 def scaffold(root: Path, *, target_path: str | None, ci: str, hook: bool) -> Scaffolded:
@@ -30,6 +36,7 @@ def scaffold(root: Path, *, target_path: str | None, ci: str, hook: bool) -> Sca
     """
     root = next((folder for folder in (root, *root.parents) if (folder / ".git").exists()), root)
     templates = lua_dir() / "templates"
+    given = target_path
     target_path, note = _target(root, target_path)
     workflow = _ALIGNED.sub(
         lambda line: line[0].replace(line[1], _quoted(target_path).ljust(len(line[1]))),
@@ -39,8 +46,10 @@ def scaffold(root: Path, *, target_path: str | None, ci: str, hook: bool) -> Sca
     if ci == "auto":
         ci = "gitlab" if (root / ".gitlab-ci.yml").exists() else "github"
     if ci == "github":
+        branches = f"branches: [{_yaml_word(_deployed_branch(root))}]"
         for name, template in (("sloth", "github"), ("sloth-forks", "github-forks")):
-            wanted[root / f".github/workflows/{name}.yml"] = (templates / f"{template}.yml").read_text()
+            text = (templates / f"{template}.yml").read_text().replace(_BRANCHES, branches)
+            wanted[root / f".github/workflows/{name}.yml"] = text
     elif ci == "gitlab":
         wanted[root / ".gitlab-ci.yml"] = (templates / "gitlab.yml").read_text()
     executable = None
@@ -62,16 +71,54 @@ def scaffold(root: Path, *, target_path: str | None, ci: str, hook: bool) -> Sca
         except OSError as error:
             raise UsageError(f"cannot write {shown}: {error.strerror}", "check the rights of the folder") from None
         written.append(shown)
+    if os.path.relpath(root / "sloth.lua") in there:
+        note = "--target-path was ignored, as sloth.lua is there already: set target_path in it" if given else ""
+        return Scaffolded(written, there, note, ["sloth-ci preview"])
     if not git_dir.exists():
         note = "this is not a Git repository yet: git init"
-    return Scaffolded(written, there, note if os.path.relpath(root / "sloth.lua") in written else "")
+    return Scaffolded(written, there, note, _following(ci))
+
+
+def _following(ci: str) -> list[str]:
+    """What is left to do with a new sloth.lua: as it is it deploys nothing from a runner, whose disk is gone with it."""
+    if ci == "none":
+        return ["sloth-ci preview"]
+    page = (
+        ["the steps of docs/github.md of the project: the kubeconfigs, the secrets, the check"]
+        if ci == "github"
+        else []
+    )
+    return ["set destination and auto_sync (or approval_required) in sloth.lua", "sloth-ci preview", *page]
+
+
+def _deployed_branch(root: Path) -> str:
+    """The branch whose pushes are deployed: the remote's default, else the one that is checked out."""
+    git_dir, env = root / ".git", git.environment(os.environ)
+    if not git_dir.exists():
+        return "main"
+    for ref, prefix in (("refs/remotes/origin/HEAD", "refs/remotes/origin/"), ("HEAD", "refs/heads/")):
+        done = git.call(["symbolic-ref", "--quiet", ref], cwd=root, git_dir=git_dir, env=env)
+        name = done.out.decode(errors="replace").strip()
+        if name.startswith(prefix):
+            return name.removeprefix(prefix)
+    return "main"
+
+
+def _yaml_word(branch: str) -> str:
+    """A branch in a list of GitHub's filter patterns: its own `+` and `!` are no pattern, and YAML keeps it text."""
+    if _PLAIN_WORD.fullmatch(branch):
+        return branch
+    quoted = re.sub(r"[+!]", r"\\\g<0>", branch).replace("'", "''")
+    return f"'{quoted}'"
 
 
 def _target(root: Path, given: str | None) -> tuple[str, str]:
     """The folder of the manifests, and what to say about it."""
     if given is not None:
         return given, "" if (root / given).is_dir() else f"there is no folder '{given}' yet"
-    found = candidates(DirectoryTree(root))
+    tree = DirectoryTree(root)
+    entries = tree.entries()
+    found = sorted(candidates(tree), key=lambda folder: _PREFERRED.index(detect(entries, folder)))
     if not found:
         return "manifests", "no manifests were found: put them into 'manifests', or correct target_path in sloth.lua"
     others = f"; there are also {', '.join(found[1:6])}" + (", …" if len(found) > 6 else "") if found[1:] else ""

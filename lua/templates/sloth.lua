@@ -5,9 +5,11 @@ gitops.workflow({
     name = "app",
     repo = ".",                                        -- this repository; or a URL. Its default branch, or branch = …
     target_path = "@TARGET_PATH@",                     -- plain YAML, a kustomization, or a Helm chart
-    -- A cluster is { context = "production", namespace = "app" }, a branch { branch = "rendered/production" }.
+    -- To be set before CI deploys: a cluster is { context = "production", namespace = "app" }, a branch
+    -- { branch = "rendered/production" }. This directory is to try it here; on a CI runner it is gone after the job.
     destination = { directory = ".sloth/live/app" },
-    auto_sync = false,                                 -- true: synced by `sloth-ci run` and `sloth-ci controller`
+    -- To be set, too: auto_sync = true deploys each merge, approval_required = true each one that was approved.
+    auto_sync = false,
     diff_preview = true,
     rollback_on_failure = true,
     sync_policy = {

@@ -11,7 +11,7 @@
 from __future__ import annotations
 
 from sloth_ci.render.desired import render
-from sloth_ci.render.detect import candidates
+from sloth_ci.render.detect import candidates, detect
 from sloth_ci.render.result import HOOKS_ARE_OBJECTS, Problem, Rendered, RenderFailed, load_bodies
 from sloth_ci.render.source import DirectoryTree, SourceEntry, SourceTree
 
@@ -24,6 +24,7 @@ __all__ = [
     "SourceEntry",
     "SourceTree",
     "candidates",
+    "detect",
     "load_bodies",
     "render",
 ]

@@ -1,0 +1,104 @@
+"""`sloth-ci init`: what it writes, and what it says is left to do."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from sloth_ci.core import yaml
+from support.bodies import deployment
+from support.world import World, configmap
+
+from .conftest import Run
+
+SET = "next: set destination and auto_sync (or approval_required) in sloth.lua\n"
+CHART = "apiVersion: v2\nname: a\nversion: 1.0.0\n"
+
+
+def branches(root: Path) -> object:
+    """Whose pushes the written workflow is for."""
+    (document,) = yaml.parse((root / ".github/workflows/sloth.yml").read_bytes())
+    return document.value["true"]["push"]["branches"]  # so Kubernetes reads `on`
+
+
+@pytest.mark.parametrize(
+    ("branch", "pattern"),
+    [
+        ("main", "main"),
+        ("trunk", "trunk"),
+        ("release/1.x", "release/1.x"),
+        ("on", "on"),
+        ("1.0", "1.0"),
+        ("c++", r"c\+\+"),
+    ],
+)
+def test_the_workflow_is_for_the_branch_of_the_repository(world: World, sloth: Run, branch: str, pattern: str) -> None:
+    world.checkout.git("checkout", "-q", "-B", branch)
+    assert sloth("init", "--ci", "github").returncode == 0
+    assert branches(world.root) == [pattern]
+
+
+def test_the_remotes_default_branch_goes_before_the_one_that_is_checked_out(world: World, sloth: Run) -> None:
+    world.checkout.git("fetch", "-q", "origin", "+main:refs/remotes/origin/stable")
+    world.checkout.git("symbolic-ref", "refs/remotes/origin/HEAD", "refs/remotes/origin/stable")
+    world.checkout.git("checkout", "-q", "-b", "my-first-change")
+    assert sloth("init", "--ci", "github").returncode == 0
+    assert branches(world.root) == ["stable"]
+
+
+def test_without_a_repository_the_workflow_is_for_main(sloth: Run, tmp_path: Path) -> None:
+    (tmp_path / "bare").mkdir()
+    done = sloth("init", "--ci", "github", cwd=tmp_path / "bare")
+    assert "note: this is not a Git repository yet: git init" in done.stdout
+    assert branches(tmp_path / "bare") == ["main"]
+
+
+def test_what_is_left_to_do_is_said_where_ci_deploys(world: World, sloth: Run) -> None:
+    assert SET in sloth("init", "--ci", "github").stdout
+    (world.root / "sloth.lua").unlink()
+    done = sloth("init", "--ci", "none")
+    assert "next: sloth-ci preview" in done.stdout
+    assert SET not in done.stdout
+
+
+@pytest.mark.parametrize(
+    ("files", "chosen", "others"),
+    [
+        ({"a/Chart.yaml": CHART, "k/kustomization.yaml": "resources: []\n"}, "plain", "k, a"),
+        ({"a/Chart.yaml": CHART}, "plain", "a"),
+    ],
+)
+def test_plain_manifests_go_before_a_kustomization_and_a_chart(
+    world: World, sloth: Run, files: dict[str, str], chosen: str, others: str
+) -> None:
+    world.push("more", {**files, "plain/a.yaml": configmap("a", k="v")}, delete=("k8s/web.yaml",))
+    assert f"note: target_path is '{chosen}'; there are also {others}\n" in sloth("init").stdout
+
+
+def test_a_kustomization_goes_before_a_chart(world: World, sloth: Run) -> None:
+    files: dict[str, Any] = {
+        "a/Chart.yaml": CHART,
+        "k/kustomization.yaml": "resources: [web.yaml]\n",
+        "k/web.yaml": deployment(),
+    }
+    world.push("more", files, delete=("k8s/web.yaml",))
+    assert "note: target_path is 'k'; there are also a\n" in sloth("init").stdout
+
+
+def test_where_no_manifests_are_it_says_so(world: World, sloth: Run) -> None:
+    world.push("none", {"README.md": "nothing"}, delete=("k8s/web.yaml",))
+    assert "note: no manifests were found: put them into 'manifests', or correct target_path" in sloth("init").stdout
+
+
+def test_a_target_path_beside_a_kept_file_is_said_to_be_ignored(world: World, sloth: Run) -> None:
+    sloth("init")
+    again = sloth("init", "--target-path", "nope").stdout
+    assert "kept  sloth.lua, which is there already" in again
+    assert "note: --target-path was ignored, as sloth.lua is there already: set target_path in it\n" in again
+    assert "ignored" not in sloth("init").stdout
+
+
+def test_the_help_says_what_happens_without_a_choice(sloth: Run) -> None:
+    assert "[default: hook]" in " ".join(sloth("init", "--help").stdout.split())
