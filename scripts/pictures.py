@@ -14,6 +14,7 @@ import subprocess
 import sys
 import tempfile
 from collections.abc import Mapping
+from contextlib import nullcontext
 from html import escape
 from pathlib import Path
 from typing import Any, Final, cast
@@ -92,7 +93,7 @@ def real_plans(folder: Path) -> list[Plan]:
             revision,
             environ=environ,
         )
-    gate = LocalGate(stdin=sys.stdin, stderr=sys.stderr, approved=None, show=lambda plan: None)
+    gate = LocalGate(stdin=sys.stdin, stderr=sys.stderr, approved=None, show=lambda plan: None, paused=nullcontext)
     run = start(Options(declare_only=True), environ=environ, observer=cast("Observer", Quiet()), gate=gate)
     try:
         return [preview(run.session, one, head=AFTER) for one in run.choose(None, None)]

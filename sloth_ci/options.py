@@ -62,10 +62,9 @@ def running(options: Options, *, approve: str | None = None) -> Iterator[tuple[R
     with TerminalObserver(file=sys.stderr) as observer:
 
         def show(plan: Plan) -> None:
-            with observer.paused():
-                show_plan(plan, file=sys.stderr)
+            show_plan(plan, file=sys.stderr)
 
-        gate = LocalGate(stdin=sys.stdin, stderr=sys.stderr, approved=approve, show=show)
+        gate = LocalGate(stdin=sys.stdin, stderr=sys.stderr, approved=approve, show=show, paused=observer.paused)
         run = start(options, environ=os.environ, observer=observer, gate=gate)
 
         with stoppable(run):
