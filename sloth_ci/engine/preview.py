@@ -17,6 +17,7 @@ from sloth_ci.core.plan import Change, Hook, Plan
 from sloth_ci.core.planner import Desired, Live, make_plan
 from sloth_ci.core.words import first_line
 from sloth_ci.core.workflow import WorkflowSpec
+from sloth_ci.engine.checkout import HEAD, tell_what_stays
 from sloth_ci.engine.place import Place, open_place
 from sloth_ci.engine.session import Session
 from sloth_ci.render import HOOKS_ARE_OBJECTS, Rendered, load_bodies, render
@@ -65,14 +66,7 @@ def preview(session: Session, workflow: WorkflowSpec, *, head: str | None = None
     """What a sync would change at the destination. Takes no lock and writes nothing."""
     place = open_place(session, workflow)
     revision = head_of(session, workflow, head)
-    repository = session.repository(workflow.repository)
-    if (
-        head is None
-        and repository.work_tree is not None
-        and not repository.is_ancestor(repository.resolve("HEAD"), revision)
-    ):
-        branch = session.branch_of(workflow)
-        session.tell_once(f"HEAD has commits that are not on {branch} yet; --head HEAD previews them")
+    tell_what_stays(session, workflow, revision, head=head)
     return plan_for(place, place.ledger.load(), revision).plan
 
 
@@ -130,13 +124,12 @@ def _intent(place: Place, ledger: Ledger, desired: Desired, written: Sequence[Ma
     ) as error:  # rewritten history, or a renderer that is gone: the rest is the plan
         session.observer.log("debug", f"{good.revision[:10]} cannot be compared with: {error.message}")
         return None
-    # What is the same in both was read already.
     known = {(manifest.ref, manifest.digest): manifest for manifest in written}
     before = [known.get((manifest.ref, manifest.digest), manifest) for manifest in before]
     load_bodies(before)
     there = {manifest.ref: manifest for manifest in split(place.destination.settle(before)).members}
     live = Live(f"revision {good.revision[:10]}", Observed(there), frozenset(there), base=good.revision)
-    return make_plan(workflow, desired, live, session.fingerprint, prune_limit=1.0).changes
+    return make_plan(place.workflow, desired, live, place.session.fingerprint, prune_limit=1.0).changes
 
 
 def live_state(place: Place, ledger: Ledger, desired: Sequence[Manifest], *, creations_tried: bool = False) -> Live:
@@ -173,7 +166,7 @@ def since_when(session: Session, workflow: WorkflowSpec) -> str | None:
     Where it left the default branch, or, on that branch, the commit before it. None where HEAD is the first commit.
     """
     repository = session.repository(workflow.repository)
-    head = repository.resolve("HEAD")
+    head = repository.resolve(HEAD)
     left = repository.merge_base(repository.resolve(repository.default_branch()), head)
     if left is not None and left != head:
         return left
@@ -187,7 +180,8 @@ def preview_revisions(session: Session, workflow: WorkflowSpec, base: str | None
     Git could not merge are conflicts.
     """
     repository = session.repository(workflow.repository)
-    head_sha = repository.resolve(head or "HEAD")
+    head_sha = repository.resolve(head or HEAD)
+    tell_what_stays(session, workflow, head_sha, head=head or HEAD)
     if base is None:
         nothing = Live("no revision before it", Observed({}), frozenset())
         return make_plan(workflow, desired_at(session, workflow, head_sha), nothing, session.fingerprint)

@@ -28,6 +28,7 @@ from sloth_ci.core.words import add, plural
 from sloth_ci.core.workflow import WorkflowSpec
 from sloth_ci.engine import durable
 from sloth_ci.engine.carry import Carried, carry_out, new_id, run_marked
+from sloth_ci.engine.checkout import tell_what_stays
 from sloth_ci.engine.freeze import refuse_frozen
 from sloth_ci.engine.gitback import GitBack
 from sloth_ci.engine.place import Place, locked, open_place
@@ -71,7 +72,9 @@ def sync(
             session.repository(workflow.repository).fetch()
         # Whoever approved a plan saw what the destination says to each creation; the digest says that it is the same plan.
         tried = approved is not None
-        planned = plan_for(place, mended.ledger, head_of(session, workflow, head), creations_tried=tried)
+        revision = head_of(session, workflow, head)
+        tell_what_stays(session, workflow, revision, head=head)
+        planned = plan_for(place, mended.ledger, revision, creations_tried=tried)
         _refuse(planned.plan, mended.ledger, approved, release_hold=release_hold)
         refuse_frozen(session, workflow, planned.plan)
         if not planned.plan.changes and mended.unfinished is None:
@@ -134,8 +137,10 @@ def _refuse(plan: Plan, ledger: Ledger, approved: Plan | str | None, *, release_
         return
     held = ledger.holds(plan.digest.partition(".")[0])
     if held is not None and not release_hold:
+        same = held.revision == plan.revision
+        renders = "was" if same else f"renders what {held.revision[:10]} did, which was"
         raise RolledBackError(
-            f"{plan.revision[:10]} renders what {held.revision[:10]} did, which was rolled back: {held.reason}",
+            f"{plan.revision[:10]} {renders} rolled back: {held.reason}",
             "change the manifests; or try the same again on purpose with sync --release-hold",
         )
     if isinstance(approved, Plan) and approved.digest != plan.digest:

@@ -187,6 +187,20 @@ class Repository:
             )
         return Tree(self, sha, path, info.id)
 
+    def uncommitted(self, path: str = "") -> list[tuple[str, bool]]:
+        """What of the work tree below `path` differs from HEAD, and whether Git does not know it yet.
+
+        Empty where there is no work tree. A folder that is new as a whole is one entry and ends in `/`.
+        """
+        if self.work_tree is None:
+            return []
+        # Without renames each entry is one path.
+        args = [f"--work-tree={self.work_tree}", "status", "--porcelain", "-z", "--no-renames", "--"]
+        args.append(normal_path(path) or ".")
+        out = git.run(args, cwd=self.work_tree, git_dir=self.git_dir, env=self.env, what="git status")
+        entries = [entry for entry in out.decode("utf-8", "surrogateescape").split("\0") if entry]
+        return [(entry[3:], entry.startswith("??")) for entry in entries]
+
     def changed(self, base: str, head: str, path: str = "") -> list[ChangedPath]:
         """The files that differ between two revisions; a rename is a delete and an add."""
         old, new = self.resolve(base), self.resolve(head)

@@ -220,9 +220,27 @@ def test_commits_that_are_not_pushed_are_pointed_at(world: World, sloth: Run) ->
     lua(world)
     sloth("sync")
     world.checkout.commit("local", {"k8s/c.yaml": "{apiVersion: v1, kind: ConfigMap, metadata: {name: c}}"})
-    done = sloth("preview")
-    assert "HEAD has commits that are not on main yet; --head HEAD previews them" in done.stderr
+    told = "HEAD has commits that origin's main does not have yet: push them, or take them with --head HEAD"
+    for command in (("preview",), ("sync",), ("sync", "--rehearse")):
+        assert sloth(*command).stderr.count(told) == 1, command
+    assert told not in sloth("preview", "--head", "HEAD").stderr
     assert "1 created" in sloth("preview", "--head", "HEAD").stdout
+
+
+@pytest.mark.parametrize("path", ["k8s", ""])
+def test_changes_that_are_not_committed_are_pointed_at(world: World, sloth: Run, path: str) -> None:
+    lua(world)
+    file = world.root / "sloth.lua"
+    file.write_text(file.read_text().replace('target_path = "k8s"', f'target_path = "{path}"'))
+    world.push("live is in sight", {}, delete=(".gitignore",))
+    assert "not committed" not in sloth("sync").stderr
+    (world.root / "k8s" / "new.yaml").write_text("{apiVersion: v1, kind: ConfigMap, metadata: {name: new}}")
+    (world.root / "k8s" / "web.yaml").write_text("{apiVersion: v1, kind: ConfigMap, metadata: {name: web}}")
+    (world.root / "k8s" / "notes.txt").write_text("no manifest")
+    told = f"not committed, and so left out: 2 changes{' below k8s' if path else ''}\n"
+    for command in (("preview",), ("sync",), ("preview", "--base", "HEAD")):
+        assert sloth(*command).stderr.count(told) == 1, command
+    assert "not committed" not in sloth("status").stderr
 
 
 def test_a_previewed_conflict_is_an_exit_code_of_run(world: World, sloth: Run) -> None:

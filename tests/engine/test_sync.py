@@ -160,8 +160,10 @@ def test_what_failed_is_held_until_the_tree_differs(world: World) -> None:
     workflow = world.workflow(sync_policy=failing_check(world))
     world.sync(workflow)
     files = {"k8s/web.yaml": deployment(image="broken")}
-    world.push("bad", files)
+    bad = world.push("bad", files)
     world.sync(workflow)
+    with pytest.raises(RolledBackError, match=f"^{bad[:10]} was rolled back: not healthy"):
+        world.sync(workflow, head=bad)
     world.pull()
     world.push("the same again", files)
     with pytest.raises(RolledBackError, match="which was rolled back: not healthy"):
