@@ -24,9 +24,13 @@ def read_event(environ: Mapping[str, str]) -> Event:
     """The event of this job. Raises UsageError for one that there is nothing to do for, naming those there are."""
     name = environ.get("GITHUB_EVENT_NAME", "")
     reader = _READERS.get(name)
+    if not name:
+        raise UsageError(
+            "this is no job of GitHub Actions", "outside of Actions use sloth-ci preview, sync, run, drift or rollback"
+        )
     if reader is None:
         raise UsageError(
-            f"there is nothing to do for the event '{name}'" if name else "this is no job of GitHub Actions",
+            f"there is nothing to do for the event '{name}'",
             f"run it on {', '.join(_READERS)}; or say what to do with the input `command`",
         )
     payload = _payload(environ.get("GITHUB_EVENT_PATH", ""))

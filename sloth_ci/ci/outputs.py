@@ -62,8 +62,9 @@ class Outputs:
                 self._say("::endgroup::")
 
     def error(self, message: str) -> None:
-        """What ended the job, as an annotation of it."""
-        self._say(f"::error title=sloth-ci::{_escaped(message)}" if self._runner else f"error: {visible(message)}")
+        """What ended the job, as an annotation of it. Outside of a runner the command line says it anyway."""
+        if self._runner:
+            self._say(f"::error title=sloth-ci::{_escaped(message)}")
 
     def _say(self, line: str) -> None:
         self.log.write(line + "\n")

@@ -92,7 +92,7 @@ def test_a_schedule_has_hardly_a_payload(tmp_path: Path) -> None:
     assert (event.repository, event.branch, event.sha, event.sender) == ("acme/shop", "main", "a" * 40, "alice")
 
 
-@pytest.mark.parametrize("name", ["", "deployment", "fork"])
+@pytest.mark.parametrize("name", ["deployment", "fork"])
 def test_an_event_without_anything_to_do_says_what_there_is(tmp_path: Path, name: str) -> None:
     with pytest.raises(UsageError) as caught:
         read(tmp_path, name, {})

@@ -106,6 +106,12 @@ def test_titles_and_errors_are_data_in_the_log(outputs: tuple[Outputs, Callable[
     ]
 
 
+def test_without_a_runner_an_error_is_left_to_the_command_line() -> None:
+    log = io.StringIO()
+    Outputs({}, log=log).error("wrong")
+    assert log.getvalue() == ""
+
+
 def test_a_file_that_cannot_be_written_is_told(tmp_path: Path) -> None:
     with pytest.raises(UsageError, match="cannot write"):
         Outputs({"GITHUB_OUTPUT": str(tmp_path / "no" / "such")}).set("total", "1")

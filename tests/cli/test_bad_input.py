@@ -203,3 +203,12 @@ def test_a_token_named_by_its_variable_never_reaches_lua(world: World, sloth: Ru
     there = sloth("preview", env={"MY_TOKEN": "s3cr3t"})
     assert there.returncode == 9
     assert "s3cr3t" not in there.stdout + there.stderr
+
+
+def test_a_job_of_no_ci_is_told_once_and_shown_the_commands_of_a_person(sloth: Run) -> None:
+    done = sloth("ci")
+    assert (done.returncode, done.stdout) == (2, "")
+    assert done.stderr.splitlines() == [
+        "error: this is no job of GitHub Actions",
+        "hint: outside of Actions use sloth-ci preview, sync, run, drift or rollback",
+    ]
