@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import errno
 import json
+import socket
+import ssl
 import time
 from collections.abc import Callable, Mapping
 from functools import partialmethod
@@ -14,6 +17,7 @@ import requests
 from sloth_ci.core.errors import ForgeError
 from sloth_ci.forge.github import GitHub, client
 from sloth_ci.forge.github.errors import Asker, Denied, Invalid, Missing, No, Unclear, explained, said_in
+from sloth_ci.forge.github.silence import api_of, silence
 from support.github.unhappy import Fault
 from support.github_shop import Shop, plan_report, seen
 
@@ -113,8 +117,58 @@ def test_what_will_not_get_better_is_not_tried_again(shop: Shop, fault: Fault) -
 
 def test_nobody_listens(shop: Shop) -> None:
     forge = shop.forge(environ={"GITHUB_API_URL": "http://127.0.0.1:9/api/v3"})
-    with pytest.raises(Unclear, match="cannot read pull request #1: GitHub does not answer"):
+    with pytest.raises(Unclear) as caught:
         forge.pull_request(1)
+    silent = "GitHub does not answer (http://127.0.0.1:9/api/v3 refuses connections)"
+    assert caught.value.message == f"cannot read pull request #1: {silent}"
+    assert "http://127.0.0.1:9/api/v3 comes from GITHUB_API_URL, which GitHub Enterprise sets" in told(caught)
+    assert "HTTPS_PROXY" in told(caught)
+    assert "githubstatus.com" in told(caught)
+    # A job that stands still for a minute says why; a second or two is nobody's business.
+    assert shop.naps == [1.0, 2.0, 4.0, 8.0, 16.0, 32.0]
+    assert shop.notices == [f"{silent}; trying again in {seconds} s" for seconds in (4, 8, 16, 32)]
+
+
+@pytest.mark.parametrize(
+    ("fault", "words"),
+    [
+        ("502", "GitHub said: Server Error (HTTP 502)"),
+        ("secondary-limit", "GitHub's limit of requests is reached"),
+        ("closed", "GitHub does not answer ({api} closed the connection)"),
+        ("garbage", "GitHub does not answer (the answer is no JSON, or was cut short)"),
+    ],
+)
+def test_a_wait_says_what_it_is_for(shop: Shop, fault: Fault, words: str) -> None:
+    pull = shop.opened()
+    shop.fake.unhappy.add(fault, method="GET", path=READ, times=1 if fault == "secondary-limit" else 3)
+    assert seen(shop.forge(), pull).number == 1
+    assert shop.notices == [f"{words.format(api=shop.fake.api)}; trying again in {shop.naps[-1]:.0f} s"]
+
+
+@pytest.mark.parametrize(
+    ("cause", "words"),
+    [
+        (socket.gaierror(-2, "Name or service not known"), "there is no host for https://x"),
+        (TimeoutError("timed out"), "https://x took too long"),
+        (ssl.SSLError(1, "wrong version number"), "https://x speaks no TLS that we know"),
+        (OSError(errno.ENETUNREACH, "Network is unreachable"), "https://x cannot be reached: Network is unreachable"),
+        (requests.exceptions.ProxyError("t0ken@proxy"), "the proxy on the way to https://x does not let it through"),
+        (ValueError("t0ken"), "https://x cannot be reached: ConnectionError"),
+    ],
+)
+def test_no_answer_has_words_of_its_own(cause: Exception, words: str) -> None:
+    assert silence(requests.ConnectionError(cause), "https://x") == words
+
+
+def test_a_certificate_that_is_not_trusted_says_why() -> None:
+    cause = ssl.SSLCertVerificationError(1, "certificate verify failed")
+    cause.verify_message = "self-signed certificate"
+    error = requests.exceptions.SSLError(cause)
+    assert silence(error, "https://x") == "the certificate of https://x is not trusted here: self-signed certificate"
+
+
+def test_the_user_of_an_address_is_not_shown() -> None:
+    assert api_of({"GITHUB_API_URL": "https://me:t0ken@git.example.com/api/v3/"}) == "https://git.example.com/api/v3"
 
 
 def test_a_missing_permission_names_the_line_to_add(shop: Shop) -> None:

@@ -49,7 +49,7 @@ class GitHub:
         """
         self.repository = repository
         self._notice = notice
-        self._client = Client(token, repository, environ, pause=pause, clock=clock)
+        self._client = Client(token, repository, environ, notice=notice, pause=pause, clock=clock)
         self._thread = Thread(self._client)
         self._checks = Checks(self._client)
         self._people = People(self._client, self._thread, self._checks)

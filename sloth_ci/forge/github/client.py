@@ -17,6 +17,7 @@ from typing import Any, TypeVar
 from sloth_ci import __version__
 from sloth_ci.core.errors import ForgeError
 from sloth_ci.forge.github.errors import Asker, Denied, No, Unclear, explained, said_in
+from sloth_ci.forge.github.silence import api_of, silence
 
 T = TypeVar("T")
 
@@ -25,6 +26,8 @@ PATIENCE = 180.0
 _TIMEOUT = 20
 """Seconds for one answer."""
 _TRIES = 6
+_WORTH_A_WORD = 4.0
+"""Seconds of waiting that are said: a job that stands still without a word looks as if it hung."""
 _NEXT = re.compile(r'<([^>]+)>;\s*rel="next"')
 
 
@@ -43,10 +46,11 @@ class Client:
         repository: str,
         environ: Mapping[str, str],
         *,
+        notice: Callable[[str], None] = lambda _: None,
         pause: Callable[[float], bool] = sleep,
         clock: Callable[[], float] = time.time,
     ) -> None:
-        """`pause` waits so many seconds and says whether the run is to end instead."""
+        """`pause` waits so many seconds and says whether the run is to end instead; `notice` hears of the longer ones."""
         from github import Auth, Github, GithubException
         from requests import RequestException
 
@@ -54,6 +58,7 @@ class Client:
         self.here = f"/repos/{repository}"
         self.environ = environ
         self._token = token
+        self._notice = notice
         self._pause = pause
         self._clock = clock
         self._lock = RLock()
@@ -143,9 +148,9 @@ class Client:
         for attempt in itertools.count():
             try:
                 return once()
-            except Unclear:
+            except Unclear as error:
                 wait = 2.0**attempt
-                if attempt >= _TRIES or self._clock() + wait > until or self._pause(wait):
+                if attempt >= _TRIES or self._clock() + wait > until or self._waited(wait, error.message):
                     raise
         raise AssertionError("count() does not end")
 
@@ -168,13 +173,20 @@ class Client:
             except _QueryError as error:
                 no = error.no
             except self._refusals as error:
-                no = _no(error)
+                no = _no(error, api_of(self.environ))
             now = self._clock()
             wait = no.pause(attempt, now)
-            hopeless = wait is None or attempt >= _TRIES or now + wait > until
-            if hopeless or (no.unclear and not repeat) or self._pause(wait or 0.0):
+            if wait is None or attempt >= _TRIES or now + wait > until or (no.unclear and not repeat):
+                raise self._explained(no, what, needs)
+            if self._waited(wait, no.in_short(self._token)):
                 raise self._explained(no, what, needs)
         raise AssertionError("count() does not end")
+
+    def _waited(self, seconds: float, why: str) -> bool:
+        """Wait, with a word where it takes long. Says whether the run is to end instead."""
+        if seconds >= _WORTH_A_WORD:
+            self._notice(f"{why}; trying again in {seconds:.0f} s")
+        return self._pause(seconds)
 
     def _explained(self, no: No, what: str, needs: str) -> ForgeError:
         return explained(no, what, needs, Asker(self._token, self.environ, self._clock()))
@@ -189,7 +201,7 @@ class _QueryError(Exception):
         self.no = No(200, said_in({"errors": errors}), {}, types)
 
 
-def _no(error: Exception) -> No:
+def _no(error: Exception, api: str) -> No:
     """What an exception of PyGithub and of what it is made of says."""
     status = getattr(error, "status", None)
     if isinstance(status, int):
@@ -199,4 +211,4 @@ def _no(error: Exception) -> No:
         return No(0, f"the answer leads to another host or path ({error}): check GITHUB_API_URL")
     if isinstance(error, ValueError) and not isinstance(error, OSError):
         return No(None, "the answer is no JSON, or was cut short")
-    return No(None, type(error).__name__)
+    return No(None, silence(error, api))

@@ -15,6 +15,7 @@ from datetime import UTC, datetime
 from typing import Any, NamedTuple
 
 from sloth_ci.core.errors import ForgeError
+from sloth_ci.forge.github.silence import api_of
 
 _SAID_LIMIT = 400
 _SECONDARY_WAIT = 60.0
@@ -74,6 +75,20 @@ class No(NamedTuple):
         """Whether it may have been done all the same."""
         return self.status is None or self.status >= 500 or self.said.startswith("Something went wrong")
 
+    def in_short(self, token: str) -> str:
+        """What it is, for whoever waits for it to pass."""
+        if self.limited:
+            return "GitHub's limit of requests is reached"
+        said = _plain(self.said, token)
+        if self.status is None:
+            return f"GitHub does not answer ({said})"
+        return f"GitHub said: {said or 'nothing more'} ({self.code})"
+
+    @property
+    def code(self) -> str:
+        """The status, and for an answer of GraphQL its types."""
+        return f"HTTP {self.status}" if self.status != 200 else ", ".join(sorted(self.types)) or "GraphQL"
+
     def pause(self, attempt: int, now: float) -> float | None:
         """Seconds after which the same request may do better; None where it never will."""
         if not (self.limited or self.unclear):
@@ -116,11 +131,10 @@ def explained(no: No, what: str, needs: str, asker: Asker) -> ForgeError:
             "run it again then; fewer runs at once, or the token of an App of your own, have more room",
         )
     if no.status is None:
-        return Unclear(f"cannot {what}: GitHub does not answer ({said})", "look at githubstatus.com, then run it again")
+        return Unclear(f"cannot {what}: {no.in_short(asker.token)}", _way_there(api_of(asker.environ)))
     if no.status == 0:
         return ForgeError(f"cannot {what}: {said}")
-    code = f"HTTP {no.status}" if no.status != 200 else ", ".join(sorted(no.types)) or "GraphQL"
-    message = f"cannot {what}: GitHub said: {said or 'nothing more'} ({code})"
+    message = f"cannot {what}: GitHub said: {said or 'nothing more'} ({no.code})"
     if no.unclear:
         return Unclear(message, "look at githubstatus.com, then run it again")
     if no.status == 401:
@@ -132,6 +146,13 @@ def explained(no: No, what: str, needs: str, asker: Asker) -> ForgeError:
     if no.status == 422:
         return Invalid(message)
     return ForgeError(message)
+
+
+def _way_there(api: str) -> str:
+    return (
+        f"{api} comes from GITHUB_API_URL, which GitHub Enterprise sets; does the way there lead through a proxy "
+        "(HTTPS_PROXY)? Else look at githubstatus.com, then run it again"
+    )
 
 
 def _way_in(no: No, said: str, needs: str, asker: Asker) -> str:
