@@ -99,10 +99,12 @@ def preview(base: str | None, head: str | None, exit_code: bool, verbose: bool, 
     Example:
       sloth-ci preview --base origin/main --head HEAD --target-path manifests
     """
+    from sloth_ci.core.approval import needs_approval
     from sloth_ci.engine import preview as engine
 
     with running(options_of(kwargs, declare_only=True)) as (run, _):
         plans = []
+        guarded = set()
         for workflow in run.choose(kwargs["environment"], kwargs["name"]):
             if base is not None:
                 plans.append(engine.preview_revisions(run.session, workflow, base, head))
@@ -111,7 +113,9 @@ def preview(base: str | None, head: str | None, exit_code: bool, verbose: bool, 
                 plans.append(engine.preview_revisions(run.session, workflow, before, head))
             else:
                 plans.append(engine.preview(run.session, workflow, head=head))
-    show_plans(plans, kwargs["form"], kwargs["output"], verbose=verbose)
+            if needs_approval(plans[-1], workflow.approval_rules):
+                guarded.add(plans[-1].digest)
+    show_plans(plans, kwargs["form"], kwargs["output"], verbose=verbose, guarded=guarded)
     if any(plan.conflicts for plan in plans):
         sys.exit(4)
     if exit_code and any(plan.changes for plan in plans):
@@ -336,9 +340,11 @@ def lock(reason: str, **kwargs: Any) -> None:
         for workflow in run.choose(kwargs["environment"], kwargs["name"]):
             by = run.session.holder
             there = suspend(run.session, workflow, Suspension(by=by, at=run.session.clock(), reason=reason))
-            observer.log(
-                "info", f"{workflow.name} was locked by {there.by} already" if there else f"{workflow.name} is locked"
-            )
+            if there is None:
+                observer.log("info", f"{workflow.name} is locked")
+                continue
+            kept = "; your reason is not taken: unlock it first" if reason not in {"", there.reason} else ""
+            observer.log("warn" if kept else "info", f"{workflow.name} was {there.told()} already{kept}")
 
 
 @cli.command()

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TextIO
 
@@ -39,8 +39,10 @@ def _emit(output: str | None, show: Callable[[TextIO], None]) -> None:
         ) from None
 
 
-def show_plans(plans: list[Plan], form: str, output: str | None, *, verbose: bool) -> None:
-    """Plans in the format that was asked for."""
+def show_plans(
+    plans: list[Plan], form: str, output: str | None, *, verbose: bool, guarded: Collection[str] = ()
+) -> None:
+    """Plans in the format that was asked for. `guarded`: the digests of those that need an approval."""
     from sloth_ci.report import document, markdown, terminal
 
     def show(file: TextIO) -> None:
@@ -49,7 +51,7 @@ def show_plans(plans: list[Plan], form: str, output: str | None, *, verbose: boo
         elif form == "markdown":
             file.write(markdown.plans_markdown(plans))
         elif form == "html":
-            file.write(_html(plans, []))
+            file.write(_html(plans, [], guarded))
         else:
             for index, plan in enumerate(plans):
                 file.write("\n" if index else "")
@@ -58,11 +60,12 @@ def show_plans(plans: list[Plan], form: str, output: str | None, *, verbose: boo
     _emit(output, show)
 
 
-def _html(plans: Sequence[Plan], outcomes: Sequence[Outcome]) -> str:
+def _html(plans: Sequence[Plan], outcomes: Sequence[Outcome], guarded: Collection[str] = ()) -> str:
     from sloth_ci.report.comment import Shown
     from sloth_ci.report.html import html_report
 
-    return html_report([Shown(plan=plan) for plan in plans], outcomes=outcomes, generated_at=_now())
+    shown = [Shown(plan=plan, required=plan.digest in guarded) for plan in plans]
+    return html_report(shown, outcomes=outcomes, generated_at=_now())
 
 
 def _now() -> str:

@@ -84,6 +84,11 @@ class Suspension(msgspec.Struct, frozen=True, kw_only=True):
     pull_request: int | None = None
     """What comes from this pull request is let through."""
 
+    def told(self) -> str:
+        """In words: `locked by alice for #7: Black Friday`."""
+        source = f" for #{self.pull_request}" if self.pull_request is not None else ""
+        return f"locked by {self.by}{source}" + (f": {self.reason}" if self.reason else "")
+
 
 class Ledger(msgspec.Struct, frozen=True, kw_only=True):
     """The state of one workflow at one destination. It only ever changes by compare-and-swap."""

@@ -84,12 +84,16 @@ def workflow_findings(session: Session, workflow: WorkflowSpec) -> Iterator[Find
         objects = place.destination.observe((), ledger.inventory, workflow.conflicts).objects
         yield Finding(f"{name}: destination", True, f"{place.destination.label} holds {plural(len(objects), 'object')}")
         holder = place.lock.holder()
-        yield Finding(
-            f"{name}: lock",
-            holder is None,
-            f"held by {holder.holder}" if holder else "free",
-            "wait for it to end" if holder else "",
-        )
+        locked = ledger.suspended
+        if locked is not None:
+            yield Finding(f"{name}: lock", False, locked.told(), "sloth-ci unlock", needed=False)
+        if holder is not None or locked is None:
+            yield Finding(
+                f"{name}: lock",
+                holder is None,
+                f"held by {holder.holder}" if holder else "free",
+                "wait for it to end" if holder else "",
+            )
         journal = ledger.journal
         yield Finding(
             f"{name}: state",

@@ -30,9 +30,14 @@ def frozen(session: Session, workflow: WorkflowSpec, plan: Plan) -> list[str]:
     return found
 
 
+def stands_against(session: Session, workflow: WorkflowSpec, plan: Plan) -> list[str]:
+    """As `frozen`; nothing stands against a plan that changes nothing."""
+    return frozen(session, workflow, plan) if plan.changes else []
+
+
 def refuse_frozen(session: Session, workflow: WorkflowSpec, plan: Plan) -> None:
     """Raises ConflictError where a freeze stands against a plan that changes something."""
-    found = frozen(session, workflow, plan) if plan.changes else []
+    found = stands_against(session, workflow, plan)
     if found:
         raise ConflictError(
             f"{workflow.name} is {'; '.join(found)}",

@@ -18,6 +18,7 @@ from sloth_ci.core.planner import Desired, Live, make_plan
 from sloth_ci.core.words import first_line
 from sloth_ci.core.workflow import WorkflowSpec
 from sloth_ci.engine.checkout import HEAD, tell_what_stays
+from sloth_ci.engine.freeze import stands_against
 from sloth_ci.engine.place import Place, open_place
 from sloth_ci.engine.session import Session
 from sloth_ci.render import HOOKS_ARE_OBJECTS, Rendered, load_bodies, render
@@ -63,7 +64,13 @@ class Planned(NamedTuple):
 
 
 def preview(session: Session, workflow: WorkflowSpec, *, head: str | None = None) -> Plan:
-    """What a sync would change at the destination. Takes no lock and writes nothing."""
+    """What a sync would change at the destination, and whether it may now. Takes no lock and writes nothing."""
+    plan = plan_at(session, workflow, head)
+    return structs.replace(plan, warnings=(*plan.warnings, *stands_against(session, workflow, plan)))
+
+
+def plan_at(session: Session, workflow: WorkflowSpec, head: str | None = None) -> Plan:
+    """What a sync would change at the destination, whatever time it is."""
     place = open_place(session, workflow)
     revision = head_of(session, workflow, head)
     tell_what_stays(session, workflow, revision, head=head)

@@ -7,7 +7,7 @@ from msgspec.structs import replace
 from sloth_ci.core.plan import Plan
 from sloth_ci.core.planner import merge_conflict
 from sloth_ci.core.workflow import WorkflowSpec
-from sloth_ci.engine.preview import is_deployed, preview, preview_revisions
+from sloth_ci.engine.preview import is_deployed, plan_at, preview_revisions, rendered
 from sloth_ci.engine.session import Session
 from sloth_ci.repo.merging import merged
 
@@ -24,7 +24,7 @@ def preview_merge(session: Session, workflow: WorkflowSpec, head: str, *, only_g
     if only_git:
         plan = preview_revisions(session, workflow, tip, merge.commit)
     else:
-        plan = preview(session, workflow, head=merge.commit)
+        plan = plan_at(session, workflow, merge.commit)
     known = {conflict.resource for conflict in plan.conflicts}
     conflicts = [merge_conflict(path) for path in merge.conflicts if path not in known]
     return replace(plan, revision=head, conflicts=(*conflicts, *plan.conflicts))

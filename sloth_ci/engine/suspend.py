@@ -47,9 +47,7 @@ def refuse_suspended(session: Session, workflow: WorkflowSpec, ledger: Ledger) -
     found = ledger.suspended
     if found is None or (found.pull_request is not None and found.pull_request == session.pull_request):
         return
-    source = f" for #{found.pull_request}" if found.pull_request is not None else ""
-    why = f": {found.reason}" if found.reason else ""
     raise LockedError(
-        f"{workflow.name} is locked by {found.by}{source}{why}",
+        f"{workflow.name} is {found.told()}",
         f"take it back with sloth-ci unlock, or with the comment /sloth unlock {workflow.environment or workflow.name}",
     )

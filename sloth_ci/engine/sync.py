@@ -60,7 +60,7 @@ def sync(
             f"{workflow.name} is not deployed: {session.inactive[workflow.id]}", "run it on another branch"
         )
     if session.rehearsal:
-        return _rehearse(session, workflow, head)
+        return _rehearse(session, workflow, head, approved, release_hold=release_hold)
     if approved is None and session.gate.guards(workflow):
         approved = let_through(session, workflow, head)
     place = open_place(session, workflow)
@@ -82,13 +82,28 @@ def sync(
         return _carry(place, planned, mended, started)
 
 
-def _rehearse(session: Session, workflow: WorkflowSpec, head: str | None) -> SyncOutcome:
-    plan = preview(session, workflow, head=head)
+def _rehearse(
+    session: Session, workflow: WorkflowSpec, head: str | None, approved: Plan | str | None, *, release_hold: bool
+) -> SyncOutcome:
+    """What a sync would do now. What would keep it from being done is in the outcome, so that the changes are shown all the same."""
+    place = open_place(session, workflow)
+    ledger = place.ledger.load()
+    revision = head_of(session, workflow, head)
+    tell_what_stays(session, workflow, revision, head=head)
+    plan = plan_for(place, ledger, revision).plan
     if plan.conflicts:
         raise _conflict(plan)
+    status: OutcomeStatus = "succeeded" if plan.changes else "nothing"
+    message = f"a sync would make {plural(len(plan.changes), 'change')}"
+    try:
+        refuse_suspended(session, workflow, ledger)
+        _refuse(plan, ledger, approved, release_hold=release_hold)
+        refuse_frozen(session, workflow, plan)
+    except (ApprovalError, ConflictError, LockedError, RolledBackError) as error:
+        status, message = "cancelled", f"would be refused: {error.message}"
     return replace(
-        _outcome(workflow, plan, new_id("rehearsal"), "succeeded" if plan.changes else "nothing"),
-        message=f"a sync would make {plural(len(plan.changes), 'change')}",
+        _outcome(workflow, plan, new_id("rehearsal"), status),
+        message=message,
         items=tuple(ItemOutcome(change.ref, change.type, "skipped", "rehearsal") for change in plan.changes),
         dry_run=True,
     )

@@ -34,7 +34,9 @@ class Shown(msgspec.Struct, frozen=True, kw_only=True):
 
     plan: Plan
     verdict: Verdict | None = None
-    """What the gate says; None where no approval is required."""
+    """What the gate says; None where no approval is required, or nobody was asked."""
+    required: bool = False
+    """Whether an approval is required that nobody has been asked for yet: on a laptop there is no pull request."""
     check_url: str = ""
     notes: tuple[str, ...] = ()
 
@@ -131,7 +133,7 @@ def gate_words(one: Shown) -> str:
     if not one.plan.changes:
         return "nothing to approve"
     if one.verdict is None:
-        return "not required"
+        return "required" if one.required else "not required"
     return "✅ given" if one.verdict.open else f"⏳ {len(one.verdict.missing):,} missing"
 
 

@@ -8,6 +8,7 @@ from typing import Any
 
 from msgspec.structs import replace
 
+from sloth_ci.core.ledger import Suspension
 from sloth_ci.core.outcome import ItemOutcome, Outcome, RollbackOutcome, SyncOutcome
 from sloth_ci.core.words import plural
 from sloth_ci.report.layout import UNICODE, Glyphs, Row, pad, trim, width, wrap
@@ -48,10 +49,16 @@ def headline(outcome: Outcome) -> str:
     words = {
         "succeeded": f"would be {done}" if outcome.dry_run else done,
         "failed": "failed and was rolled back" if rolled_back else "failed",
-        "cancelled": "cancelled, and was rolled back" if rolled_back else "cancelled",
+        "cancelled": _cancelled(outcome, rolled_back=rolled_back),
         "nothing": "nothing to do",
     }
     return words[outcome.status]
+
+
+def _cancelled(outcome: Outcome, *, rolled_back: bool) -> str:
+    if outcome.dry_run:
+        return "would be refused"
+    return "cancelled, and was rolled back" if rolled_back else "cancelled"
 
 
 def counts(outcome: Outcome) -> str:
@@ -203,6 +210,8 @@ def _remarks(workflow: Mapping[str, Any]) -> Iterator[str]:
     """What is unusual about a workflow, and what the last run said."""
     if workflow.get("locked_by"):
         yield f"locked by {workflow['locked_by']}"
+    if workflow.get("suspended"):
+        yield Suspension(at=0, **workflow["suspended"]).told()
     if workflow.get("interrupted"):
         yield f"interrupted while {workflow['interrupted']}"
     if (workflow.get("last_sync_result") or {}).get("message"):
