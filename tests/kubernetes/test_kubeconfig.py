@@ -107,6 +107,22 @@ def test_the_home_folder_is_the_last_resort(control_plane: ControlPlane, home: P
     assert find_access(DestinationSpec(context=""), home, os.environ).context == "ctx"
 
 
+@pytest.mark.parametrize(
+    ("environ", "hint"),
+    [
+        ({}, "set KUBECONFIG, or destination = { kubeconfig = ..., kubeconfig_env = ... } in the workflow file"),
+        (
+            {"GITHUB_ACTIONS": "true"},
+            "is the secret behind the input kubeconfig set, and may this event read it?",
+        ),
+    ],
+)
+def test_a_job_without_its_kubeconfig_is_asked_for_the_secret(home: Path, environ: dict[str, str], hint: str) -> None:
+    with pytest.raises(UsageError, match="there is no kubeconfig") as missing:
+        find_access(DestinationSpec(context=""), home, {**os.environ, **environ})
+    assert missing.value.hint == hint
+
+
 def test_data_wins_over_paths(control_plane: ControlPlane, tmp_path: Path) -> None:
     ca = base64.b64encode(control_plane.authority.files.certificate.read_bytes()).decode()
     config = one_context(

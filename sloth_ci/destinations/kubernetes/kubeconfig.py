@@ -54,7 +54,10 @@ def load(spec: DestinationSpec, root: Path, environ: Mapping[str, str]) -> Kubec
     if not found:
         raise UsageError(
             f"there is no kubeconfig: looked for {where}",
-            "set KUBECONFIG, or destination = { kubeconfig = ..., kubeconfig_env = ... } in the workflow file",
+            # GitHub hands over an empty text where a secret is not there, or not for this event.
+            "is the secret behind the input kubeconfig set, and may this event read it?"
+            if environ.get("GITHUB_ACTIONS") == "true"
+            else "set KUBECONFIG, or destination = { kubeconfig = ..., kubeconfig_env = ... } in the workflow file",
         )
     return _merged(where, found)
 

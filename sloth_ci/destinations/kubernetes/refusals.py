@@ -13,6 +13,7 @@ from sloth_ci.core.immutable import ON_IMMUTABLE, STATEFUL
 from sloth_ci.core.objects import Body, Manifest
 from sloth_ci.core.plan import Conflict, ConflictType
 from sloth_ci.core.secrets import is_secret
+from sloth_ci.destinations.kubernetes.beside import beside
 from sloth_ci.destinations.kubernetes.conflicts import shown
 from sloth_ci.destinations.kubernetes.faults import ApiFault, Cause
 
@@ -215,10 +216,18 @@ def _invalid(fault: ApiFault, manifest: Manifest, live: Body | None) -> Refusal:
     wrong = [
         cause for cause in fault.causes if cause not in fixed and (cause.field != "<nil>" or len(fault.causes) == 1)
     ]
-    conflicts = [_conflict("validation", manifest, _cause(cause, manifest)) for cause in wrong]
+    conflicts = [_wrong(cause, manifest, live) for cause in wrong]
     if fixed and live is not None:
         conflicts.append(_immutable(fixed, manifest, live))
     return Refusal(tuple(conflicts), immutable=bool(fixed) and not wrong)
+
+
+def _wrong(cause: Cause, manifest: Manifest, live: Body | None) -> Conflict:
+    found = beside(cause, manifest, live) if live is not None and not is_secret(manifest.body) else None
+    if found is None:
+        return _conflict("validation", manifest, _cause(cause, manifest))
+    said = f"{_cause(cause, manifest)}: {found.description}"
+    return _conflict("validation", manifest, said, found.suggestions)
 
 
 def _cause(cause: Cause, manifest: Manifest) -> str:
