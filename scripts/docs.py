@@ -19,7 +19,7 @@ import sys
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from types import UnionType
-from typing import Any, Final, Literal, get_args, get_origin
+from typing import Annotated, Any, Final, Literal, get_args, get_origin
 
 import click
 import msgspec
@@ -93,6 +93,8 @@ def _type(kind: Any) -> str:
     """The type in the words of Lua."""
     if isinstance(kind, UnionType) or str(get_origin(kind)) == "typing.Union":
         return " or ".join(_type(option) for option in get_args(kind) if option is not type(None))
+    if get_origin(kind) is Annotated:
+        return _type(get_args(kind)[0])
     if get_origin(kind) is Literal:
         return ", ".join(f"`{json.dumps(value)}`" for value in get_args(kind))
     if get_origin(kind) is list:

@@ -17,6 +17,7 @@ from sloth_ci.core.errors import UsageError
 from sloth_ci.core.events import Observer
 from sloth_ci.core.workflow import WorkflowSpec, did_you_mean
 from sloth_ci.engine.api import Api
+from sloth_ci.engine.controller import in_order
 from sloth_ci.engine.ports import Forge, Gate
 from sloth_ci.engine.session import Session, Stop
 
@@ -153,6 +154,7 @@ def start(
 
 
 @contextmanager
+    in_order(session, list(session.workflows.values()))  # so that a wrong depends_on is found by every command
 def stoppable(run: Run) -> Iterator[None]:
     """SIGTERM and Ctrl-C end a run at its next safe point, and a second one at once. The run is closed at the end."""
 

@@ -29,6 +29,11 @@ def checked(spec: FreezeSpec) -> tuple[Moment, Moment]:
         )
     if isinstance(start, datetime) and isinstance(end, datetime) and end <= start:
         raise UsageError(f"freeze: '{spec.end}' is not after '{spec.start}'")
+    if isinstance(start, timedelta) and isinstance(end, timedelta) and not (end - start) % _WEEK:
+        raise UsageError(
+            f"freeze: '{spec.start}' to '{spec.end}' is every minute of every week",
+            "nothing would ever be synced: sloth-ci lock does that until somebody takes it back",
+        )
     return start, end
 
 
@@ -40,7 +45,7 @@ def frozen_until(spec: FreezeSpec, now: datetime) -> datetime | None:
     assert isinstance(start, timedelta)
     assert isinstance(end, timedelta)
     monday = datetime(now.year, now.month, now.day) - timedelta(days=now.weekday())  # noqa: DTZ001 (wall-clock time)
-    length = (end - start) % _WEEK or _WEEK
+    length = (end - start) % _WEEK
     for week in (monday - _WEEK, monday):
         if week + start <= now < week + start + length:
             return week + start + length

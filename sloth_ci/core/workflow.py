@@ -2,41 +2,18 @@
 
 from __future__ import annotations
 
-import difflib
 import hashlib
 import re
-from collections.abc import Callable, Mapping, Sequence
-from types import UnionType
-from typing import Any, Literal, TypeVar, get_args, get_origin
+from collections.abc import Callable
+from typing import Annotated, Any, Literal
 
 import msgspec
 
-from sloth_ci.core.errors import UsageError
+from sloth_ci.core.tables import Duration, did_you_mean, read_table
 
-T = TypeVar("T")
+__all__ = ["Duration", "did_you_mean", "read_table"]
 
-_DURATION = re.compile(r"(\d+(?:\.\d+)?)(ms|s|m|h|d)")
-_UNIT_SECONDS = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0, "d": 86400.0}
-
-
-class Duration(float):
-    """Seconds, written as a number of seconds or as `"90s"`, `"5m"`, `"1h30m"`."""
-
-    @classmethod
-    def parse(cls, value: object) -> Duration:
-        """Read a duration. Raises ValueError for anything else, and for less than nothing."""
-        if isinstance(value, bool) or not isinstance(value, int | float | str):
-            raise ValueError('expected a duration such as "5m" or a number of seconds')
-        if isinstance(value, int | float):
-            seconds = float(value)
-        else:
-            parts = _DURATION.findall(value)
-            if not parts or "".join(n + u for n, u in parts) != value.strip():
-                raise ValueError(f'expected a duration such as "5m" or "1h30m", got "{value}"')
-            seconds = sum(float(n) * _UNIT_SECONDS[u] for n, u in parts)
-        if not 0 <= seconds < float("inf"):
-            raise ValueError("a duration cannot be negative or endless")
-        return cls(seconds)
+Count = Annotated[int, msgspec.Meta(ge=0)]
 
 
 class _Table(msgspec.Struct, forbid_unknown_fields=True, frozen=True, kw_only=True):
@@ -228,13 +205,13 @@ ImpactName = Literal["low", "medium", "high", "critical"]
 class ApprovalSpec(_Table, frozen=True):
     """`approval = {...}`: who has to agree to a plan on its pull request. It makes an approval required."""
 
-    reviews: int = 1
+    reviews: Count = 1
     """How many people, other than the author and whoever pushed, have to approve the plan."""
     code_owners: bool = False
     """For each rule of CODEOWNERS that names a manifest of a change, one of its owners has to be among them."""
     from_impact: ImpactName = "low"
     """A plan whose highest impact is below this one needs no approval."""
-    by_impact: dict[ImpactName, int] = {}
+    by_impact: dict[ImpactName, Count] = {}
     """More `reviews` from an impact on: `{ critical = 2 }`."""
 
 
@@ -313,75 +290,3 @@ def stable_id(label: str, *parts: str) -> str:
     slug = re.sub(r"[^a-z0-9]+", "-", label.rsplit("/", 1)[-1].removesuffix(".git").lower()).strip("-")[:40]
     digest = hashlib.sha256("\0".join(parts).encode()).hexdigest()[:10]
     return f"{slug}-{digest}" if slug else digest
-
-
-def read_table(table: object, kind: type[T], what: str) -> T:
-    """Turn a table into a checked struct.
-
-    `what` names the table in errors, as the user knows it: `gitops.workflow`. Raises UsageError that names the key,
-    what was expected, and for an unknown key the one that was probably meant.
-    """
-    try:
-        return msgspec.convert(_checked(table, kind, what), kind, dec_hook=_decode)
-    except msgspec.ValidationError as error:
-        raise UsageError(f"{what}: {_readable(str(error))}") from None
-
-
-def _decode(kind: type, value: object) -> object:
-    if kind is Duration:
-        return Duration.parse(value)
-    raise NotImplementedError(kind)
-
-
-def _checked(table: object, kind: Any, what: str) -> object:
-    """Find the first unknown key, however deep: msgspec names it but cannot say which was meant.
-
-    Lua has one empty table: where the field is a list it becomes one.
-    """
-    if table == {} and any(get_origin(option) is list for option in _options(kind)):
-        return []
-    struct = next((o for o in _options(kind) if isinstance(o, type) and issubclass(o, msgspec.Struct)), None)
-    if not isinstance(table, Mapping) or struct is None:
-        return table
-    fields = {field.encode_name: field.type for field in msgspec.structs.fields(struct)}
-    for key in table:
-        if key not in fields:
-            raise UsageError(f"{what}: unknown key '{key}'", did_you_mean(str(key), list(fields)))
-    return {key: _checked(value, fields[key], f"{what}.{key}") for key, value in table.items()}
-
-
-def _options(kind: Any) -> tuple[Any, ...]:
-    """The members of a union, or the type alone."""
-    return get_args(kind) if isinstance(kind, UnionType) else (kind,)
-
-
-def did_you_mean(word: str, known: Sequence[str]) -> str:
-    """A hint: the nearest known word, or all of them."""
-    close = difflib.get_close_matches(word, known, n=1, cutoff=0.6)
-    if close:
-        return f"did you mean '{close[0]}'?"
-    return "known: " + ", ".join(sorted(known))
-
-
-_WORDS = {
-    "object": "a table",
-    "array": "a list",
-    "str": "a string",
-    "bool": "true or false",
-    "int": "a whole number",
-    "float": "a number",
-    "null": "nil",
-}
-
-
-def _readable(message: str) -> str:
-    """msgspec's message with the key first, and in the words of Lua."""
-    text, _, path = message.partition(" - at `$")
-
-    def in_words(match: re.Match[str]) -> str:
-        return " or ".join(_WORDS.get(name, name) for name in match[1].split(" | ") if name != "null")
-
-    text = re.sub(r"`([a-z |]+)`", in_words, text)
-    key = path.rstrip("`").lstrip(".")
-    text = text[:1].lower() + text[1:]
-    return f"'{key}': {text}" if key else text

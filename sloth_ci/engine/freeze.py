@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from datetime import datetime
-from zoneinfo import ZoneInfo
+from zoneinfo import ZoneInfo, available_timezones
 
 from sloth_ci.core.errors import ConflictError, UsageError
 from sloth_ci.core.freeze import checked, frozen_until, lets_through, told
 from sloth_ci.core.plan import Plan
+from sloth_ci.core.tables import closest
 from sloth_ci.core.workflow import FreezeSpec, WorkflowSpec
 from sloth_ci.engine.session import Session
 
@@ -49,6 +50,8 @@ def _zone(spec: FreezeSpec) -> ZoneInfo:
     try:
         return ZoneInfo(spec.timezone)
     except (KeyError, ValueError, OSError):
+        near = closest(spec.timezone, sorted(available_timezones()))
         raise UsageError(
-            f"freeze: there is no time zone '{spec.timezone}'", 'write it as "Europe/Berlin" or "UTC"'
+            f"freeze: there is no time zone '{spec.timezone}'",
+            f"did you mean '{near}'?" if near else 'write it as "Europe/Berlin" or "UTC"',
         ) from None

@@ -6,6 +6,8 @@ import json
 import subprocess
 from collections.abc import Callable
 
+import pytest
+
 from support.bodies import deployment
 from support.world import World, failing_check
 
@@ -91,3 +93,24 @@ def test_who_locked_it_and_why_is_told_everywhere(world: World, sloth: Run) -> N
     assert "lock: free" not in doctor.stdout
     assert ": Black Friday" in doctor.stdout
     assert "→ sloth-ci unlock" in doctor.stdout
+
+
+@pytest.mark.parametrize(
+    ("more", "message", "hint"),
+    [
+        ('depends_on = { "shopp" }', "shop: depends_on: no workflow 'shopp'", "did you mean 'shop'?"),
+        (
+            'freeze = { { from = "Fri 16:00", to = "Mon 08:00", timezone = "Europe/Berln" } }',
+            "no time zone 'Europe/Berln'",
+            "did you mean 'Europe/Berlin'?",
+        ),
+    ],
+)
+def test_a_wrong_name_is_found_when_the_file_has_been_read(
+    world: World, sloth: Run, more: str, message: str, hint: str
+) -> None:
+    lua(world, more)
+    done = sloth("status")
+    assert done.returncode == 2
+    assert message in done.stderr
+    assert hint in done.stderr

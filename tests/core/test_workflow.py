@@ -25,12 +25,37 @@ def workflow(**more: object) -> WorkflowSpec:
         ({"sync_policy": {"retry": {"backoff": "random"}}}, "'sync_policy.retry.backoff'", None),
         ({"sync_interval": "5 minutes"}, 'expected a duration such as "5m"', None),
         ({"destination": "prod"}, "gitops.workflow: 'destination': expected a table, got a string", None),
+        (
+            {"approval": {"from_impact": "hihg"}},
+            'workflow: \'approval.from_impact\': expected one of "low", "medium", "high", "critical", got "hihg"',
+            "did you mean 'high'?",
+        ),
+        ({"approval": {"by_impact": {"severe": 2}}}, "workflow: 'approval.by_impact': expected one of \"low\"", None),
+        ({"conflicts": {"managers": {"hpa": "yeild"}}}, "'conflicts.managers.hpa': expected one of", "'yield'"),
+        (
+            {"sync_policy": {"health_check": {"failure_mode": "rolback"}}},
+            "'sync_policy.health_check.failure_mode'",
+            "ck'",
+        ),
+        (
+            {"freeze": {"from": "a"}},
+            "'freeze': expected a list, got a table",
+            "write freeze = { { from = …, to = … } }",
+        ),
+        ({"freeze": [{"from": "a"}]}, "gitops.workflow.freeze[1]: 'to' is missing", None),
+        ({"freeze": [{"from": "a", "to": "b", "reasn": 1}]}, "freeze[1]: unknown key 'reasn'", "'reason'"),
+        ({"freeze": [{"from": "a", "to": "b", "below": "lo"}]}, "'freeze[1].below': expected one of", "'low'"),
+        ({"depends_on": "db"}, "'depends_on': expected a list, got a string", 'write depends_on = { "db" }'),
+        ({"depends_on": ["db", 1]}, "'depends_on[2]': expected a string, got a whole number", None),
+        ({"approval": {"reviews": -1}}, "'approval.reviews': expected a whole number of at least 0", None),
+        ({"approval": {"by_impact": {"critical": -1}}}, "'approval.by_impact.critical': expected a whole number", None),
     ],
 )
 def test_a_wrong_table_says_where_and_what(table: dict[str, object], message: str, hint: str | None) -> None:
     with pytest.raises(UsageError) as caught:
         workflow(**table)
     assert message in caught.value.message
+    assert "object" not in caught.value.message
     assert hint is None or hint in (caught.value.hint or "")
 
 
