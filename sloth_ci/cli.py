@@ -137,7 +137,7 @@ def drift(exit_code: bool, verbose: bool, **kwargs: Any) -> None:
 
     with running(options_of(kwargs, declare_only=True)) as (run, _):
         plans = engine_drift(run.session, run.choose(kwargs["environment"], kwargs["name"]))
-    show_plans(plans, kwargs["form"], kwargs["output"], verbose=verbose)
+    show_plans(plans, kwargs["form"], kwargs["output"], verbose=verbose, drift=True)
     if exit_code and any(plan.changes or plan.drift for plan in plans):
         sys.exit(CHANGES)
 

@@ -40,9 +40,18 @@ def _emit(output: str | None, show: Callable[[TextIO], None]) -> None:
 
 
 def show_plans(
-    plans: list[Plan], form: str, output: str | None, *, verbose: bool, guarded: Collection[str] = ()
+    plans: list[Plan],
+    form: str,
+    output: str | None,
+    *,
+    verbose: bool,
+    guarded: Collection[str] = (),
+    drift: bool = False,
 ) -> None:
-    """Plans in the format that was asked for. `guarded`: the digests of those that need an approval."""
+    """Plans in the format that was asked for. `guarded`: the digests of those that need an approval.
+
+    `drift`: they are of what was synced last, so what they change is what others did since.
+    """
     from sloth_ci.report import document, markdown, terminal
 
     def show(file: TextIO) -> None:
@@ -53,9 +62,10 @@ def show_plans(
         elif form == "html":
             file.write(_html(plans, [], guarded))
         else:
+            show_one = terminal.show_drift if drift else terminal.show_plan
             for index, plan in enumerate(plans):
                 file.write("\n" if index else "")
-                terminal.show_plan(plan, file=file, detail="full" if verbose else "auto")
+                show_one(plan, file=file, detail="full" if verbose else "auto")
 
     _emit(output, show)
 

@@ -59,12 +59,19 @@ def verdict(plan: Plan) -> list[Row]:
     return parts
 
 
-def plan_rows(plan: Plan, columns: int, detail: Detail = "auto", glyphs: Glyphs = UNICODE) -> Iterator[Row]:
-    """All rows of a plan, none wider than `columns`."""
+def plan_rows(
+    plan: Plan,
+    columns: int,
+    detail: Detail = "auto",
+    glyphs: Glyphs = UNICODE,
+    *,
+    headline: Sequence[Row] | None = None,
+) -> Iterator[Row]:
+    """All rows of a plan, none wider than `columns`. `headline` stands where else the verdict does."""
     commit = commit_of(plan)
     apart = commit is not None and commit.in_short is None
     view = _View(columns, detail, glyphs, commit.others if commit and apart else ())
-    yield from view.joined(verdict(plan))
+    yield from view.joined(headline or verdict(plan))
     if commit and commit.in_short:
         yield from view.joined([_subject(plan), [(commit.in_short, "dim")]])
     else:

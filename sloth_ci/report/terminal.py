@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple, TextIO, TypedDict, Unpack
 
 from sloth_ci.core.outcome import Outcome
 from sloth_ci.core.plan import Plan
+from sloth_ci.report.drift_view import drift_headline
 from sloth_ci.report.layout import ASCII, UNICODE, Glyphs, Row, plain, safe
 from sloth_ci.report.outcome_view import history_rows, outcome_rows, status_rows
 from sloth_ci.report.plan_view import plan_rows
@@ -209,6 +210,12 @@ def show_plan(plan: Plan, *, detail: Detail = "auto", **look: Unpack[Look]) -> N
     """Show one plan. `detail="full"` adds every field of every change; without it, a large plan stays readable."""
     screen = _screen(**look)
     screen.show(plan_rows(plan, screen.columns, detail, screen.glyphs))
+
+
+def show_drift(plan: Plan, *, detail: Detail = "auto", **look: Unpack[Look]) -> None:
+    """Show the plan of what was synced last as what others did since."""
+    screen = _screen(**look)
+    screen.show(plan_rows(plan, screen.columns, detail, screen.glyphs, headline=drift_headline(plan)))
 
 
 def show_outcome(outcome: Outcome, **look: Unpack[Look]) -> None:
