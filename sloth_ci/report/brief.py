@@ -178,6 +178,15 @@ _VAGUE = frozenset(
         "ephemeral-storage",
     }
 )
+# The lists of Kubernetes whose names have a number. Any other field keeps its name: `status` is no plural, and `required` has none.
+_LISTS = """
+    accessModes addresses annotations apiGroups configMaps containers endpoints ephemeralContainers finalizers groups hosts
+    imagePullSecrets initContainers items keys labels metrics names nonResourceURLs ownerReferences paths ports
+    readinessGates resourceNames resources rules secrets shortNames subjects subsets taints targets tolerations
+    topologySpreadConstraints verbs versions volumeClaimTemplates volumeDevices volumeMounts volumes webhooks
+"""
+_PLURALS = {name.removesuffix("es" if name.endswith("sses") else "s"): name for name in _LISTS.split()}
+_SINGULARS = {name: one for one, name in _PLURALS.items()}
 _MAPS = frozenset({"selector", "matchLabels", "nodeSelector"})
 # What a reviewer has to see first, and what can wait.
 _RANK = {
@@ -238,12 +247,12 @@ def _items(name: _Name, value: Any) -> list[tuple[_Name, Any]]:
 def _tally(noun: str, items: Sequence[tuple[_Name, Any, FieldChange]]) -> str:
     """`env LOG_LEVEL`, `args --verbose`, `3 env`."""
     if len(items) > 1:
-        return f"{len(items)} {noun if noun.endswith('s') or noun == 'env' else noun + 's'}"
+        return f"{len(items)} {_PLURALS.get(noun, noun)}"
     name, value, field = items[0]
     if name.which:
         return str(name)
     if field.masked or isinstance(value, dict | list) or not is_plain(value, 24):
-        return _singular(noun)
+        return _singular(noun) if field.path.endswith("]") else noun  # an item, or the whole list
     return f"{noun} {scalar(value)}"
 
 
@@ -368,9 +377,7 @@ def _plain_name(tokens: list[str]) -> _Name:
 
 
 def _singular(noun: str) -> str:
-    if noun.endswith("ies"):
-        return noun[:-3] + "y"
-    return noun[:-1] if noun.endswith("s") and not noun.endswith("ss") and noun != "args" else noun
+    return _SINGULARS.get(noun, noun)
 
 
 def _key(token: str) -> str:

@@ -43,10 +43,34 @@ def _brief(*fields: FieldChange, columns: int = 200) -> str:
         ("metadata.annotations", UNSET, {"a/x": "1", "b": "2"}, "+2 annotations"),
         (POD + "containers[name=side]", UNSET, {"name": "side"}, "+container side"),
         ("rules[3]", UNSET, {"verbs": ["get"]}, "+rule"),
+        ("status", UNSET, {"phase": "x"}, "+status"),
+        ("spec.addresses[ip=x]", UNSET, {"ip": "x"}, "+address x"),
+        ("spec.addresses", UNSET, [{"ip": "x"}, {"ip": "y"}], "+addresses"),
+        (POD + "containers[name=web].resources", UNSET, {"limits": {"cpu": 1}}, "+resources"),
+        ("spec.ingressClass", UNSET, {"a": 1}, "+ingressClass"),
+        ("spec.analysis", UNSET, {"a": 1}, "+analysis"),
+        ("spec.alerts[name=slow]", UNSET, {"a": 1}, "+alerts slow"),
     ],
 )
 def test_one_field(path: str, before: object, after: object, said: str) -> None:
     assert _brief(FieldChange(path, before, after)) == said
+
+
+@pytest.mark.parametrize(
+    ("field_name", "said"),
+    [
+        ("required", "+3 required"),
+        ("noProxy", "+3 noProxy"),
+        ("status", "+3 status"),
+        ("containers", "+3 containers"),
+        ("volumeMounts", "+3 volumeMounts"),
+        ("addresses", "+3 addresses"),
+        ("env", "+3 env"),
+        ("args", "+3 args"),
+    ],
+)
+def test_several_of_one_kind_have_the_plural_that_there_is(field_name: str, said: str) -> None:
+    assert _brief(*(FieldChange(f"spec.{field_name}[name=n{i}]", UNSET, {"a": i}) for i in range(3))) == said
 
 
 def test_the_telling_ones_come_first_and_equal_ones_once() -> None:
