@@ -37,8 +37,9 @@ def main() -> int:
     if missing:
         print(f"cluster: {engines.variable(missing[0])} names no program", file=sys.stderr)
         return 1
-    # A termination ends like Ctrl-C, so that the folder goes, too.
-    signal.signal(signal.SIGTERM, signal.default_int_handler)
+    # A termination ends like Ctrl-C, so that the folder goes, too. What a shell starts in the background ignores Ctrl-C.
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, signal.default_int_handler)
     try:
         with tempfile.TemporaryDirectory(prefix="sloth-cluster-") as folder:
             show(Path(folder), found)

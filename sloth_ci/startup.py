@@ -136,7 +136,12 @@ def start(
         rehearsal=options.rehearse or options.declare_only or theirs,
         checkpoint=checkpoint,
     )
-    api = Api(session, trusted=trusted, runs_commands=not theirs, allowed_environment=options.allow_env)
+    api = Api(
+        session,
+        trusted=trusted,
+        runs_commands=not theirs and not (source and options.rehearse),
+        allowed_environment=options.allow_env,
+    )
     values = {"target_path": options.target_path} if options.target_path is not None else {}
     script = load(
         file or lua_dir() / "default.lua",
@@ -149,12 +154,12 @@ def start(
     )
     if options.target_path is not None:
         _retarget(session, options.target_path, builtin=file is None)
+    in_order(session, list(session.workflows.values()))  # so that a wrong depends_on is found by every command
     session.rehearsal = options.rehearse or theirs
     return Run(session, api, script, builtin=file is None)
 
 
 @contextmanager
-    in_order(session, list(session.workflows.values()))  # so that a wrong depends_on is found by every command
 def stoppable(run: Run) -> Iterator[None]:
     """SIGTERM and Ctrl-C end a run at its next safe point, and a second one at once. The run is closed at the end."""
 

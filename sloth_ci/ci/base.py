@@ -78,13 +78,19 @@ class BaseLua:
 
 
 @contextmanager
-def on_base(job: Job, branch: str, *, rehearse: bool = False) -> Iterator[tuple[Run, BaseLua]]:
-    """Read the Lua of a base branch, or use the built-in workflow where it has none; what is checked out is not run."""
+def on_base(
+    job: Job, branch: str, *, rehearse: bool = False, revision: str | None = None
+) -> Iterator[tuple[Run, BaseLua]]:
+    """Read the Lua of a branch, or use the built-in workflow where it has none; what is checked out is not run.
+
+    `revision`: as it was in that commit, and not at its tip.
+    """
     repository = open_repository(
         RepositorySpec(url="."), cwd=Path.cwd(), environ=job.environ, cache_dir=cache_dir(job.environ)
     )
     try:
-        lua = BaseLua(repository, repository.branch_tip(branch), given=job.inputs.workflow, folder=Path.cwd())
+        start = revision or repository.branch_tip(branch)
+        lua = BaseLua(repository, start, given=job.inputs.workflow, folder=Path.cwd())
         with job.started(source=lua.source, builtin=lua.source is None, rehearse=rehearse, only_declared=True) as run:
             yield run, lua
     finally:

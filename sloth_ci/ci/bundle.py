@@ -7,16 +7,13 @@ it but what is shown: no name of a check, no verdict, no address.
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import msgspec
 
+from sloth_ci.ci.job import Job, write_new
 from sloth_ci.core.errors import UsageError
 from sloth_ci.core.plan import Plan
 from sloth_ci.report.comment import About, Failed
-
-if TYPE_CHECKING:
-    from sloth_ci.ci.job import Job
 
 BUNDLE = "sloth-bundle.json"
 """Its name, at the top of the workspace."""
@@ -39,7 +36,7 @@ class Bundle(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
 def write_bundle(job: Job, about: About) -> None:
     """Leave the plans of this job for the job that may report them."""
     bundle = Bundle(schema=_SCHEMA, head=about.head_sha, plans=tuple(job.plans), notes=about.notes, failed=about.failed)
-    (job.workspace / BUNDLE).write_bytes(msgspec.json.encode(bundle))
+    write_new(job.workspace / BUNDLE, msgspec.json.encode(bundle))
 
 
 def read_bundle(path: Path, *, head: str) -> Bundle:

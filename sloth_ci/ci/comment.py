@@ -12,12 +12,14 @@ from sloth_ci.ci.deploy import deploy_revision, finish
 from sloth_ci.ci.gate import check_name
 from sloth_ci.ci.job import Job
 from sloth_ci.ci.rehearse import rehearse
-from sloth_ci.core.errors import ApprovalError, LockedError, SlothError, UsageError
+from sloth_ci.core.errors import ApprovalError, ConflictError, LockedError, SlothError, UsageError
 from sloth_ci.core.ledger import Suspension
+from sloth_ci.core.outcome import SyncOutcome
 from sloth_ci.core.review import Comment, PullRequest
 from sloth_ci.core.slash import SlashCommand, Verb, command_line, find_command
 from sloth_ci.core.workflow import WorkflowSpec
 from sloth_ci.engine.controller import in_order
+from sloth_ci.engine.pending import pending_revisions
 from sloth_ci.engine.rollback import rollback
 from sloth_ci.engine.suspend import resume, suspend
 from sloth_ci.report.comment import Answer, answer, help_answer
@@ -77,7 +79,8 @@ class _Conversation:
             "lock": self._lock,
             "unlock": self._unlock,
         }
-        with on_base(job, pull.base_branch) as (run, _):
+        # The branch that the job runs for, not the one that the pull request names: anybody who may push makes one of those.
+        with on_base(job, job.event.branch or "") as (run, _):
             environments = [w.environment or w.name for w in run.session.workflows.values()]
             command = find_command(self._said.body, list(dict.fromkeys(environments)))
             assert command is not None
@@ -112,19 +115,39 @@ class _Conversation:
         revision = pull.merge_sha if pull.state == "merged" else pull.head_sha
         assert revision is not None
         for workflow in self._workflows(run, command):
+            branch = session.branch_of(workflow)
+            if branch != pull.base_branch:
+                raise UsageError(
+                    f"{workflow.name} is deployed from {branch}, and #{pull.number} goes into {pull.base_branch}"
+                )
             if pull.state == "open":
-                self._up_to_date(run, workflow)
-                self._bound(check_name(workflow, session))
                 job.gate.belongs(revision, pull)
-                reason = f"deployed from #{pull.number} before its merge"
-                there = suspend(session, workflow, self._suspension(reason))
-                if there is not None and there.pull_request != pull.number:
-                    raise LockedError(
-                        f"{workflow.name} is locked by {there.by}: {there.reason}",
-                        f"/sloth unlock {command.environment} takes it back",
-                    )
-            job.outcomes.append(deploy_revision(job, session, workflow, revision))
+                job.outcomes.append(self._deploy_unmerged(run, workflow, revision))
+            elif pending_revisions(session, workflow, revision):
+                job.outcomes.append(deploy_revision(job, session, workflow, revision))
+            else:
+                raise UsageError(
+                    f"something newer than {revision[:10]} is deployed already", "to go back: /sloth rollback"
+                )
         return finish(job), f"{revision[:10]} in {command.environment}"
+
+    def _deploy_unmerged(self, run: Run, workflow: WorkflowSpec, revision: str) -> SyncOutcome:
+        """The environment is locked for the pull request: the next merge of another one would take this away again."""
+        session, number = run.session, self._pull.number
+        self._up_to_date(run, workflow)
+        self._bound(check_name(workflow, session))
+        there = suspend(session, workflow, self._suspension(f"deployed from #{number} before its merge"))
+        if there is not None and there.pull_request != number:
+            where = workflow.environment or workflow.name
+            raise LockedError(
+                f"{workflow.name} is locked by {there.by}: {there.reason}", f"/sloth unlock {where} takes it back"
+            )
+        try:
+            return deploy_revision(self._job, session, workflow, revision)
+        except (ApprovalError, ConflictError):
+            if there is None:  # nothing was deployed, so there is nothing to keep others from
+                resume(session, workflow, by=f"#{number}, which was not deployed")
+            raise
 
     def _rollback(self, run: Run, command: SlashCommand) -> tuple[int, str]:
         reason = command.reason or f"{self._said.author} asked for it on #{self._pull.number}"

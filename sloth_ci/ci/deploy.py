@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
+from sloth_ci.ci.base import on_base
 from sloth_ci.ci.job import Job
 from sloth_ci.core.errors import ApprovalError, Interrupted, SlothError
 from sloth_ci.core.outcome import RollbackOutcome, SyncOutcome
@@ -27,13 +28,22 @@ MARKER = "sloth-ci:deployment"
 
 def deploy(job: Job) -> int:
     """The tasks of the Lua file, then each workflow in the order of its dependencies. Returns the exit code."""
-    if job.event.deleted:
-        job.observer.log("info", "the push deleted its branch: there is nothing to deploy")
+    event = job.event
+    if event.deleted or (event.kind == "push" and event.branch is None):
+        what = "deleted its branch" if event.deleted else "was of a tag"
+        job.observer.log("info", f"the push {what}: there is nothing to deploy")
         return 0
+    _hold_to_what_was(job)
     with job.started() as run:
-        tasks(job, run)
+        try:
+            tasks(job, run)
+        except SlothError as error:
+            job.attempt("the tasks", error)
         touched = {outcome.workflow_id for outcome in run.api.outcomes}
         job.outcomes.extend(run.api.outcomes)
+        if job.problems:
+            write_back(job, job.gate.pull_of(event.sha))
+            return finish(job)
         chosen = [workflow for workflow in job.ours(run) if workflow.id not in touched]
         wanted = [w for w in chosen if w.auto_sync or job.gate.rules(w) is not None]
         _preview_only(job, run, [w for w in in_order(run.session, chosen) if w not in wanted])
@@ -41,6 +51,18 @@ def deploy(job: Job) -> int:
         take_turns(job, run, [w for w in wanted if revisions.get(w.id)], _in_turn(job, revisions))
         write_back(job, job.gate.pull_of(job.event.sha))
     return finish(job)
+
+
+def _hold_to_what_was(job: Job) -> None:
+    """A push is held to the rules that the Lua file had before it, too: it cannot take away the gate it has to pass."""
+    event = job.event
+    if event.kind != "push" or event.before is None:
+        return
+    try:
+        with on_base(job, "", rehearse=True, revision=event.before) as (run, _):
+            job.gate.hold_to(list(run.session.workflows.values()))
+    except SlothError as error:
+        job.observer.log("warn", f"the rules of {event.before[:10]} cannot be read: {error.message}")
 
 
 def sync_all(job: Job) -> int:
@@ -138,7 +160,11 @@ def _in_turn(job: Job, revisions: Mapping[str, Sequence[str]]) -> Act:
     def act(session: Session, workflow: WorkflowSpec) -> SyncOutcome:
         *before, last = revisions[workflow.id]
         for revision in before:
-            outcome = deploy_revision(job, session, workflow, revision)
+            try:
+                outcome = deploy_revision(job, session, workflow, revision)
+            except ApprovalError as error:  # what comes after it holds it, and has to be what was approved all the same
+                job.observer.log("warn", f"{revision[:10]} is passed over: {error.message}")
+                continue
             if outcome.status == "failed":
                 return outcome
             job.outcomes.append(outcome)
@@ -155,8 +181,11 @@ def deploy_revision(job: Job, session: Session, workflow: WorkflowSpec, revision
     job.keep(Shown(plan=plan))
     job.show(plan)
     if not plan.changes:
-        return sync(session, workflow, head=revision, approved=plan)
-    deployment = job.forge.deploying(revision, workflow.environment) if workflow.environment else None
+        outcome = sync(session, workflow, head=revision, approved=plan)
+        _end_of(session, workflow, pull)
+        return outcome
+    here = session.repository(workflow.repository).work_tree is not None  # of another repository GitHub knows no commit
+    deployment = job.forge.deploying(revision, workflow.environment) if workflow.environment and here else None
     try:
         outcome = sync(session, workflow, head=revision, approved=plan)
     except Interrupted:
@@ -167,9 +196,15 @@ def deploy_revision(job: Job, session: Session, workflow: WorkflowSpec, revision
         raise
     failed = outcome.status == "failed"
     _say(job, deployment, "failure" if failed else "success", outcome.message, workflow)
-    if pull is not None and pull.state == "merged" and not failed:
-        resume_for(session, workflow, pull)
+    if not failed:
+        _end_of(session, workflow, pull)
     return outcome
+
+
+def _end_of(session: Session, workflow: WorkflowSpec, pull: PullRequest | None) -> None:
+    """What a pull request has locked for itself is free when its merge is deployed."""
+    if pull is not None and pull.state == "merged":
+        resume_for(session, workflow, pull)
 
 
 def resume_for(session: Session, workflow: WorkflowSpec, pull: PullRequest) -> bool:

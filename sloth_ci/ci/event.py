@@ -30,6 +30,10 @@ class Event(msgspec.Struct, frozen=True, kw_only=True):
     number: int | None = None
     """The pull request that a comment is on."""
     comment: Comment | None = None
+    before: str | None = None
+    """What a pushed branch held before; None where it is new."""
+    default_branch: str = ""
+    """Of the repository."""
     deleted: bool = False
     """The push deleted its branch."""
     run_id: int | None = None

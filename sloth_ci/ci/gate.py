@@ -9,11 +9,12 @@ from msgspec.structs import replace
 from sloth_ci.ci.ports import Forge
 from sloth_ci.core.codeowners import PLACES, changed_files, rules_for
 from sloth_ci.core.errors import ApprovalError, SlothError
-from sloth_ci.core.gate import Evidence, Verdict, judge
+from sloth_ci.core.gate import Evidence, Verdict, judge, strictest
 from sloth_ci.core.plan import Plan
 from sloth_ci.core.review import PlanCheck, Protection, PullRequest, Review
 from sloth_ci.core.workflow import ApprovalSpec, WorkflowSpec
 from sloth_ci.engine.preview import preview
+from sloth_ci.engine.pull import changed_inputs
 from sloth_ci.engine.session import Session
 from sloth_ci.report.text import one_line
 
@@ -42,6 +43,11 @@ class ForgeGate:
         self._pulls: dict[str, PullRequest | None] = {}
         self._reviews: dict[int, tuple[list[Review], frozenset[str]]] = {}
         self._protections: dict[str, Protection | None] = {}
+        self._before: list[WorkflowSpec] = []
+
+    def hold_to(self, workflows: list[WorkflowSpec]) -> None:
+        """Hold every plan at least to the rules of these: a merge does not weaken the gate that it has to pass itself."""
+        self._before = workflows
 
     def attach(self, session: Session, workflows: Callable[[], list[WorkflowSpec]]) -> None:
         """Know the run that this gate is the gate of, and the workflows that `io.read()` asks about."""
@@ -58,8 +64,11 @@ class ForgeGate:
         return self._pulls[revision]
 
     def rules(self, workflow: WorkflowSpec) -> ApprovalSpec | None:
-        """The workflow's own, raised to what the action's input demands."""
-        rules = workflow.approval_rules
+        """The workflow's own, raised to those it had before this run's commit, and to what the action's input demands."""
+        same = [w for w in self._before if workflow.id == w.id] or [
+            w for w in self._before if workflow.environment is not None and workflow.environment == w.environment
+        ]
+        rules = strictest([workflow.approval_rules, *(w.approval_rules for w in same)])
         if self._least and (rules is None or rules.reviews < self._least):
             rules = replace(rules or ApprovalSpec(), reviews=self._least)
         return rules
@@ -110,7 +119,7 @@ class ForgeGate:
         rules = self.rules(workflow)
         protection = self._protection(workflow.environment) if deploying else None
         evidence = Evidence(pull=pull, protection=protection)
-        if rules is not None and plan.changes and pull is not None:
+        if rules is not None and plan.brings and pull is not None:
             reviews, pushers = self._said(pull)
             evidence = Evidence(
                 pull=pull,
@@ -141,13 +150,15 @@ class ForgeGate:
         return self._protections[environment]
 
     def _owners(self, workflow: WorkflowSpec, plan: Plan, pull: PullRequest) -> Mapping[str, frozenset[str]]:
-        """By the file that the base branch has: a pull request does not choose its own owners."""
+        """Of all files of the pull request that are rendered: one that is moved or deleted belongs to somebody, too.
+
+        By the file that the base branch had when the head was pushed: a pull request does not choose its own owners.
+        """
         repository = self._run.repository(workflow.repository)
-        base = pull.base_sha if pull.state == "open" else repository.first_parent(plan.revision) or plan.revision
+        files = {*changed_files(plan), *changed_inputs(self._run, workflow, pull.base_sha, pull.head_sha)}
         for place in PLACES:
-            entry = repository.entry(repository.resolve(base), place)
+            entry = repository.entry(repository.resolve(pull.base_sha), place)
             if entry is not None:
                 [(_, text)] = repository.read([entry.blob])
-                rules = rules_for(text.decode("utf-8", "replace"), changed_files(plan))
-                return self._forge.owners(rules)
+                return self._forge.owners(rules_for(text.decode("utf-8", "replace"), sorted(files)))
         return {}

@@ -35,7 +35,8 @@ def read_event(environ: Mapping[str, str]) -> Event:
         )
     payload = _payload(environ.get("GITHUB_EVENT_PATH", ""))
     try:
-        return reader(payload, environ)
+        event = reader(payload, environ)
+        return msgspec.structs.replace(event, default_branch=_default_branch(payload))
     except (KeyError, TypeError, AttributeError) as error:
         raise UsageError(f"the payload of the event '{name}' lacks {error}", "this is a fault of the runner") from None
 
@@ -91,6 +92,7 @@ def _push(payload: Payload, environ: Mapping[str, str]) -> Event:
         repository=_repository(payload),
         sender=_sender(payload, environ),
         sha=payload["after"],
+        before=payload["before"] if payload["before"].strip("0") else None,
         branch=ref.removeprefix(_BRANCH) if ref.startswith(_BRANCH) else None,
         deleted=bool(payload.get("deleted")),
     )
@@ -125,6 +127,7 @@ def _comment(payload: Payload, environ: Mapping[str, str]) -> Event:
         repository=_repository(payload),
         sender=_sender(payload, environ),
         sha=environ["GITHUB_SHA"],
+        branch=environ.get("GITHUB_REF", "").removeprefix(_BRANCH) or None,
         number=issue["number"],
         comment=comment_of(comment),
     )
@@ -160,6 +163,10 @@ _READERS: Mapping[str, Callable[[Payload, Mapping[str, str]], Event]] = {
 
 def _repository(payload: Payload) -> str:
     return str((payload.get("repository") or {}).get("full_name", ""))
+
+
+def _default_branch(payload: Payload) -> str:
+    return str((payload.get("repository") or {}).get("default_branch", ""))
 
 
 def _sender(payload: Payload, environ: Mapping[str, str]) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -13,7 +14,7 @@ from sloth_ci.ci.gate import ForgeGate
 from sloth_ci.ci.inputs import Inputs
 from sloth_ci.ci.outputs import Outputs
 from sloth_ci.ci.ports import Forge
-from sloth_ci.core.errors import SlothError
+from sloth_ci.core.errors import SlothError, UsageError
 from sloth_ci.core.events import Observer
 from sloth_ci.core.outcome import Outcome, SyncOutcome
 from sloth_ci.core.plan import Plan
@@ -146,7 +147,7 @@ class Job:
         """
         now = datetime.now(UTC).isoformat(timespec="seconds")
         page = html_report(self.shown, about=about, outcomes=self.outcomes, generated_at=now)
-        (self.workspace / REPORT).write_text(page, encoding="utf-8")
+        write_new(self.workspace / REPORT, page.encode())
         self.outputs.set("report-path", REPORT)
         summary = job_summary(self.shown, about=about, outcomes=self.outcomes)
         if summary:
@@ -180,6 +181,18 @@ class Job:
             status = "succeeded" if "succeeded" in words else "nothing"
         self.outputs.set("sync-status", status)
         self.outputs.set("rollback-commit", _revert(self.outcomes))
+
+
+def write_new(path: Path, content: bytes) -> None:
+    """Write a file in the checkout, whatever a pull request has put there: a link is not followed. Raises UsageError."""
+    try:
+        path.unlink(missing_ok=True)
+        with open(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW, 0o644), "wb") as file:
+            file.write(content)
+    except OSError as error:
+        raise UsageError(
+            f"cannot write {path.name}: {error.strerror}", "the checkout has something of that name"
+        ) from None
 
 
 def _revert(outcomes: list[Outcome]) -> str:

@@ -81,12 +81,17 @@ def flow_of(inputs: Inputs, event: Event) -> Flow:
     Raises UsageError where a pull request asks for what only the base branch may do.
     """
     command = inputs.command
+    if event.kind == "dispatch" and command not in {"preview", "drift"} and event.branch != event.default_branch:
+        raise UsageError(
+            f"this would be done with the Lua of {event.branch or 'a tag'}", f"run it on {event.default_branch}"
+        )
     if command == "preview":
         return rehearse if event.kind in {"pull_request", "review", "merge_group"} else preview_all
     if command != "auto":
-        if event.kind in {"pull_request", "review", "merge_group"} and command not in {"doctor", "report", "drift"}:
+        if event.kind not in {"push", "schedule", "dispatch"} and (command, event.kind) != ("report", "relay"):
             raise UsageError(
-                f"command: {command}: a pull request is only ever rehearsed", "leave `command` out, or use it on push"
+                f"command: {command}: a pull request is only ever rehearsed, and a comment says itself what it asks for",
+                "leave `command` out, or use it on push, schedule or workflow_dispatch",
             )
         return _BY_COMMAND[command]
     if event.kind == "pull_request" and event.action == "closed":

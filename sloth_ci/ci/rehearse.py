@@ -11,6 +11,7 @@ from sloth_ci.ci.gate import approval_name, check_name
 from sloth_ci.ci.job import Job
 from sloth_ci.core.codeowners import changed_files
 from sloth_ci.core.errors import ConflictError, SlothError
+from sloth_ci.core.gate import Verdict
 from sloth_ci.core.plan import Impact, Plan
 from sloth_ci.core.review import Overlap, PlanCheck, PullRequest
 from sloth_ci.core.workflow import WorkflowSpec
@@ -63,6 +64,8 @@ def _check(job: Job, workflow: WorkflowSpec, one: Shown, name: str) -> Shown:
     plan, pull = one.plan, job.event.pull
     job.observer.phase("report")
     verdict = None
+    if job.event.kind == "merge_group" and job.gate.rules(workflow) is not None:
+        verdict = Verdict((), ("each pull request was judged by itself, and the deployment judges again",))
     if pull is not None and job.gate.rules(workflow) is not None:
         known = job.forge.plan_check(pull.head_sha, name)
         if known is None or known.digest != plan.digest:  # so it is shown from now on, and no approval is for it yet
@@ -99,9 +102,17 @@ def _report(job: Job, notes: Sequence[str]) -> None:
         return
     job.outputs.set("check-url", next((one.check_url for one in job.shown if one.check_url), ""))
     wanted = job.inputs.comment == "true" or (job.inputs.comment == "changes" and _says_something(job))
-    if pull is not None and wanted:
+    if pull is not None and wanted and _is_head(job, pull):
         url = job.forge.comment(pull, MARKER, pull_request_comment(job.shown, about=about))
         job.outputs.set("comment-url", url)
+
+
+def _is_head(job: Job, pull: PullRequest) -> bool:
+    """A job that is late, or is run again, does not put an older plan into the place of the newest."""
+    if job.forge.pull_request(pull.number).head_sha == pull.head_sha:
+        return True
+    job.observer.log("info", f"#{pull.number} has another head by now, so its comment is left to the job of that one")
+    return False
 
 
 def _says_something(job: Job) -> bool:

@@ -8,9 +8,10 @@ from msgspec.structs import replace
 
 from sloth_ci.ci.bundle import BUNDLE, read_bundle
 from sloth_ci.ci.job import Job
-from sloth_ci.ci.rehearse import MARKER
 from sloth_ci.report.comment import Shown, pull_request_comment
 
+MARKER = "sloth-ci:fork"
+"""Of a comment of its own: what a fork says does not take the place of a plan that was made with rights."""
 _ORIGIN = (
     "a fork's own run rendered this, from Git to Git and without any rights: nobody vouches for it, and no cluster was asked. "
     "Whoever may push here gets the plan against the destinations with the comment /sloth preview"

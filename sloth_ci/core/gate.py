@@ -12,7 +12,7 @@ import msgspec
 
 from sloth_ci.core.plan import Impact, Plan
 from sloth_ci.core.review import PlanCheck, Protection, PullRequest, Review
-from sloth_ci.core.stale import change_digests, explain, hides, which_half
+from sloth_ci.core.stale import change_digests, explain, hides_something, which_half
 from sloth_ci.core.words import plural
 from sloth_ci.core.workflow import ApprovalSpec
 
@@ -52,9 +52,23 @@ def judge(plan: Plan, rules: ApprovalSpec | None, evidence: Evidence) -> Verdict
     given: list[str] = []
     if evidence.protection is not None:
         _environment(evidence.protection, missing, given)
-    if rules is not None and plan.changes:
+    if rules is not None and plan.brings:
         _reviews(plan, rules, evidence, missing, given)
     return Verdict(tuple(missing), tuple(given))
+
+
+def strictest(rules: Sequence[ApprovalSpec | None]) -> ApprovalSpec | None:
+    """What satisfies all of some rules; None asks for nothing."""
+    asked = [one for one in rules if one is not None]
+    if not asked:
+        return None
+    names = {name for one in asked for name in one.by_impact}
+    return ApprovalSpec(
+        reviews=max(one.reviews for one in asked),
+        code_owners=any(one.code_owners for one in asked),
+        from_impact=min((one.from_impact for one in asked), key=lambda name: Impact[name.upper()]),
+        by_impact={name: max(one.by_impact.get(name, 0) for one in asked) for name in names},
+    )
 
 
 def is_same(check: PlanCheck, plan: Plan) -> bool:
@@ -65,13 +79,17 @@ def is_same(check: PlanCheck, plan: Plan) -> bool:
     """
     if check.digest == plan.digest:
         return True
-    comparable = bool(check.changes) and not any(map(hides, plan.changes))
+    comparable = bool(check.changes) and not hides_something(plan)
     return comparable and check.changes == change_digests(plan)
 
 
 def reviews_needed(plan: Plan, rules: ApprovalSpec) -> int | None:
-    """How many people have to approve a plan, by its highest impact; None where it may go as it is."""
-    impact = plan.max_impact
+    """How many people have to approve a plan, by its highest impact; None where it may go as it is.
+
+    Another hook counts as high: it is a program in the cluster, with whatever rights its manifest names.
+    """
+    hooks = [Impact.HIGH] if any(hook.changed for hook in plan.hooks) else []
+    impact = max([change.impact for change in plan.changes] + hooks, default=None)
     if impact is None or impact < Impact[rules.from_impact.upper()]:
         return None
     by_impact = [count for name, count in rules.by_impact.items() if impact >= Impact[name.upper()]]

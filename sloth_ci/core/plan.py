@@ -95,6 +95,10 @@ class Hook(msgspec.Struct, frozen=True):
     phase: Literal["PreSync", "Sync", "PostSync", "SyncFail"]
     ref: Ref
     source: Source | None
+    digest: str = ""
+    """Of what is run; empty for a Secret, whose digest could be guessed from."""
+    changed: bool = False
+    """It is not what the revision that was synced last ran, or nobody knows."""
 
 
 class Summary(msgspec.Struct, frozen=True):
@@ -143,6 +147,11 @@ class Plan(msgspec.Struct, frozen=True):
             conflict_count=len(self.conflicts),
             warning_count=len(self.warnings),
         )
+
+    @property
+    def brings(self) -> bool:
+        """Whether there is something to be approved: an object that changes, or another thing that is run."""
+        return bool(self.changes) or any(hook.changed for hook in self.hooks)
 
     @property
     def max_impact(self) -> Impact | None:

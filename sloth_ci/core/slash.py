@@ -68,7 +68,7 @@ def _own_lines(comment: str) -> list[str]:
     """The lines that the author wrote as text."""
     lines: list[str] = []
     fence = ""
-    for line in comment.splitlines():
+    for line in comment.replace("\r\n", "\n").split("\n"):  # as Markdown has lines, and the `>` of a quote
         mark = _FENCE.match(line)
         if fence:
             closes = mark and mark[1].startswith(fence) and not line.strip(" `~")

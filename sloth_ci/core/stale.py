@@ -14,8 +14,12 @@ _SHOWN = 5
 
 
 def change_digests(plan: Plan) -> dict[str, str]:
-    """What has to be kept of a plan to explain later what differs: `type resource` to a digest of its content."""
-    return {f"{change.type} {change.ref}": _content(change) for change in plan.changes}
+    """What has to be kept of a plan to explain later what differs: `type resource` to a digest of its content.
+
+    What a sync runs belongs to it: `PreSync hook Job/shop/migrate`.
+    """
+    changes = {f"{change.type} {change.ref}": _content(change) for change in plan.changes}
+    return changes | {f"{hook.phase} hook {hook.ref}": hook.digest[:16] for hook in plan.hooks}
 
 
 def explain(approved: Plan | Mapping[str, str], now: Plan) -> str:
@@ -49,6 +53,11 @@ def which_half(approved: str, now: str) -> str:
     if intent != intent_now:
         return "the revision renders something else than what was approved"
     return "the destination changed since the approval, in fields that the plan would change"
+
+
+def hides_something(plan: Plan) -> bool:
+    """Whether only the digest sees all of a plan."""
+    return any(map(hides, plan.changes)) or any(not hook.digest for hook in plan.hooks)
 
 
 def hides(change: Change) -> bool:

@@ -9,7 +9,7 @@ from msgspec import structs
 
 from sloth_ci.core.drift import genuine
 from sloth_ci.core.errors import RenderError, RepositoryError
-from sloth_ci.core.hooks import HookPhase, split
+from sloth_ci.core.hooks import HookPhase, Split, split
 from sloth_ci.core.ledger import Ledger
 from sloth_ci.core.objects import Manifest, Ref
 from sloth_ci.core.observed import Observed
@@ -97,15 +97,21 @@ def plan_for(
         hooks = parts.hooks
         desired = desired._replace(
             manifests=parts.members,
-            hooks=[Hook(phase, hook.ref, hook.source) for phase, hook in hooks],
+            hooks=[_hook(phase, hook) for phase, hook in hooks],
             warnings=[warning for warning in desired.warnings if not warning.startswith(HOOKS_ARE_OBJECTS)],
         )
     live = live_state(place, ledger, desired.manifests, creations_tried=creations_tried)
     load_changed(desired.manifests, live.observed.objects)
     plan = make_plan(place.workflow, desired, live, session.fingerprint, prune_limit=prune_limit)
     if destination.running:
-        intent = _intent(place, ledger, desired, written)
-        plan = structs.replace(plan, intent=intent, drift=genuine(plan.drift, intent))
+        before = _before(place, ledger, desired, written)
+        intent = _intent(place, ledger, desired, before)
+        plan = structs.replace(
+            plan,
+            intent=intent,
+            drift=genuine(plan.drift, intent),
+            hooks=_marked(plan.hooks, hooks, before, ledger, revision),
+        )
     held = ledger.holds(plan.digest.partition(".")[0])
     if held is not None and plan.changes:
         told = f"{held.revision[:10]} wanted just this and was rolled back, so it is held: {first_line(held.reason)}"
@@ -114,17 +120,39 @@ def plan_for(
     return Planned(plan, {manifest.ref: manifest for manifest in desired.manifests}, there, hooks)
 
 
-def _intent(place: Place, ledger: Ledger, desired: Desired, written: Sequence[Manifest]) -> tuple[Change, ...] | None:
-    """What the revision changes against the one that was synced last, Git to Git. `written`: the revision's own manifests."""
+def _hook(phase: HookPhase, manifest: Manifest) -> Hook:
+    return Hook(phase, manifest.ref, manifest.source, "" if manifest.ref.kind == "Secret" else manifest.digest)
+
+
+def _marked(
+    hooks: Sequence[Hook],
+    running: Sequence[tuple[HookPhase, Manifest]],
+    before: Split | None,
+    ledger: Ledger,
+    revision: str,
+) -> tuple[Hook, ...]:
+    """The hooks, with those marked that the revision which was synced last did not run just so."""
     good = ledger.last_good()
-    if good is None:
+    if good is not None and good.revision == revision:
+        return tuple(hooks)
+    known = {(phase, hook.ref): hook.digest for phase, hook in before.hooks} if before else {}
+    now = {(phase, hook.ref): hook.digest for phase, hook in running}
+    return tuple(
+        structs.replace(hook, changed=known.get((hook.phase, hook.ref)) != now[hook.phase, hook.ref]) for hook in hooks
+    )
+
+
+def _before(place: Place, ledger: Ledger, desired: Desired, written: Sequence[Manifest]) -> Split | None:
+    """What the revision declares that was synced last; None where there is none, or nobody can tell.
+
+    `written`: the manifests of the new revision. What is the same in both was read already.
+    """
+    good = ledger.last_good()
+    if good is None or good.revision == desired.revision:
         return None
     session, workflow = place.session, place.workflow
-    if good.revision == desired.revision:
-        return ()
-    before: Sequence[Manifest]
     try:
-        before = rendered(session, workflow, good.revision, missing_ok=True).manifests
+        manifests = rendered(session, workflow, good.revision, missing_ok=True).manifests
     except (
         RenderError,
         RepositoryError,
@@ -132,9 +160,21 @@ def _intent(place: Place, ledger: Ledger, desired: Desired, written: Sequence[Ma
         session.observer.log("debug", f"{good.revision[:10]} cannot be compared with: {error.message}")
         return None
     known = {(manifest.ref, manifest.digest): manifest for manifest in written}
-    before = [known.get((manifest.ref, manifest.digest), manifest) for manifest in before]
+    before = [known.get((manifest.ref, manifest.digest), manifest) for manifest in manifests]
     load_bodies(before)
-    there = {manifest.ref: manifest for manifest in split(place.destination.settle(before)).members}
+    return split(place.destination.settle(before))
+
+
+def _intent(place: Place, ledger: Ledger, desired: Desired, before: Split | None) -> tuple[Change, ...] | None:
+    """What the revision changes against the one that was synced last, Git to Git."""
+    good = ledger.last_good()
+    if good is None:
+        return None
+    if good.revision == desired.revision:
+        return ()
+    if before is None:
+        return None
+    there = {manifest.ref: manifest for manifest in before.members}
     live = Live(f"revision {good.revision[:10]}", Observed(there), frozenset(there), base=good.revision)
     return make_plan(place.workflow, desired, live, place.session.fingerprint, prune_limit=1.0).changes
 

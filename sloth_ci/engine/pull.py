@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from msgspec.structs import replace
 
+from sloth_ci.core.errors import RenderError
 from sloth_ci.core.plan import Plan
 from sloth_ci.core.planner import merge_conflict
 from sloth_ci.core.workflow import WorkflowSpec
@@ -28,6 +29,28 @@ def preview_merge(session: Session, workflow: WorkflowSpec, head: str, *, only_g
     known = {conflict.resource for conflict in plan.conflicts}
     conflicts = [merge_conflict(path) for path in merge.conflicts if path not in known]
     return replace(plan, revision=head, conflicts=(*conflicts, *plan.conflicts))
+
+
+def changed_inputs(session: Session, workflow: WorkflowSpec, base: str, head: str) -> list[str]:
+    """The files that a pull request changes, moves or deletes, of those that are rendered before or after it.
+
+    From where `head` left `base`: what came to the base meanwhile is not the pull request's.
+    """
+    repository = session.repository(workflow.repository)
+    start = repository.merge_base(base, head) or base
+    inputs = {path for revision in (start, head) for path in _inputs(session, workflow, revision)}
+
+    def is_input(path: str) -> bool:
+        return any(one in ("", path) or path.startswith(f"{one}/") for one in inputs)
+
+    return sorted(change.path for change in repository.changed(start, head) if is_input(change.path))
+
+
+def _inputs(session: Session, workflow: WorkflowSpec, revision: str) -> tuple[str, ...]:
+    try:
+        return rendered(session, workflow, revision, missing_ok=True).inputs
+    except RenderError:
+        return (workflow.target_path,)
 
 
 def preview_builtin(session: Session, workflow: WorkflowSpec, head: str) -> Plan:

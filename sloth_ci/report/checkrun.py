@@ -49,7 +49,7 @@ def plan_report(
     foot = _digest(plan)
     top = Parts(ROOM - size(head) - size(foot) - size(more) - 10)
     top.add_all([note_line(note) for note in notes], "note")
-    if verdict is not None and plan.changes:
+    if verdict is not None and plan.brings:
         top.add_all(["\n" + APPROVING + "\n", *gate_lines(verdict)], "line about approvals", "lines about approvals")
     text = sections([plan], ROOM - size(more) - 10, titled=False)
     rest = more if not (text.whole and top.whole) else ""
@@ -67,7 +67,7 @@ def plan_report(
 
 def approval_report(plan: Plan, verdict: Verdict, *, name: str) -> CheckReport:
     """The check that is green when the gate is open: for branch protection that asks for it."""
-    if not plan.changes:
+    if not plan.brings:
         title, lines = "Nothing changes: there is nothing to approve", []
     elif verdict.open:
         title, lines = "Approved", gate_lines(verdict)
@@ -77,7 +77,7 @@ def approval_report(plan: Plan, verdict: Verdict, *, name: str) -> CheckReport:
         title += f" and {rest:,} more" if rest else ""
     parts = Parts(ROOM - size(_digest(plan)) - 10, f"{APPROVING}\n")
     parts.add_all(lines, "line")
-    passes = verdict.open or not plan.changes
+    passes = verdict.open or not plan.brings
     return CheckReport(
         name=name,
         conclusion="success" if passes else "action_required",

@@ -114,7 +114,12 @@ def _intended(one: Intended) -> Document:
 
 
 def _hook(hook: Hook) -> Document:
-    return {"phase": hook.phase, "resource": str(hook.ref), "source": _source(hook.source)}
+    return {
+        "phase": hook.phase,
+        "resource": str(hook.ref),
+        "changed": hook.changed,
+        "source": _source(hook.source),
+    }
 
 
 def _field(field: FieldChange) -> Document:

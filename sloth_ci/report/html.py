@@ -107,7 +107,7 @@ def _badges(shown: Sequence[Shown], about: About | None) -> Iterator[tuple[str, 
         yield "bad", f"{total.irreversible:,} irreversible"
     if total.overwritten:
         yield "warn", f"overwrites {plural(total.overwritten, 'field')} of others"
-    asked = [one.verdict for one in shown if one.verdict is not None and one.plan.changes]
+    asked = [one.verdict for one in shown if one.verdict is not None and one.plan.brings]
     if asked:
         yield ("good", "approved") if all(verdict.open for verdict in asked) else ("warn", "waiting for approval")
 

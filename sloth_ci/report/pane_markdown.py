@@ -5,7 +5,7 @@ Each function gives parts in order, of which a comment that is too long leaves o
 
 from __future__ import annotations
 
-from sloth_ci.core.plan import Drift, FieldChange, Plan
+from sloth_ci.core.plan import Drift, FieldChange, Hook, Plan
 from sloth_ci.report.brief import in_brief
 from sloth_ci.report.diff import inline
 from sloth_ci.report.panes import Commit, author, drift_by_outcome, drift_heading, hooks_in_order, is_hidden
@@ -56,9 +56,16 @@ def _row(drift: Drift) -> str:
     return "| " + " | ".join(cells) + " |\n"
 
 
+def _new(hook: Hook) -> str:
+    """A hook that is not what ran before, with where to read it: a plan does not show what it is made of."""
+    if not hook.changed:
+        return ""
+    return " ⚠️ **changed**" + (f" ({code(str(hook.source), 200)})" if hook.source else "")
+
+
 def hook_parts(plan: Plan) -> list[str]:
     """One sentence with all of them."""
     hooks = hooks_in_order(plan)
-    told = [f"{hook.phase} {code(str(hook.ref), 253)}" for hook in hooks[:_LINES]]
+    told = [f"{hook.phase} {code(str(hook.ref), 253)}{_new(hook)}" for hook in hooks[:_LINES]]
     told += [f"{len(hooks) - _LINES:,} more"] if len(hooks) > _LINES else []
     return [f"\n\nA sync also runs {', '.join(told)}.\n"] if told else []

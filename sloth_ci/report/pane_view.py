@@ -59,6 +59,7 @@ def hook_rows(view: View, plan: Plan) -> Iterator[Row]:
     phase_columns = max(len(hook.phase) for hook in shown)
     for hook in shown:
         row: Row = [(f"  {hook.phase:<{phase_columns}}  ", "path"), (one_line(str(hook.ref), 400), "text")]
+        row += [("  changed", "warn")] if hook.changed else []
         yield from view.with_source(row, one_line(str(hook.source)) if hook.source else "")
     yield from _more(view, len(hooks) - len(shown), "hook")
 

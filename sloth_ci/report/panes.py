@@ -192,5 +192,5 @@ def totals(plans: Sequence[Plan]) -> Totals:
 
 
 def hooks_in_order(plan: Plan) -> list[Hook]:
-    """By the point of the sync at which they run. None where nothing changes: then nothing is synced."""
-    return sorted(plan.hooks, key=lambda hook: _PHASES.index(hook.phase)) if plan.changes else []
+    """By the point of the sync at which they run. None where nothing is new: then nothing is synced."""
+    return sorted(plan.hooks, key=lambda hook: _PHASES.index(hook.phase)) if plan.brings else []

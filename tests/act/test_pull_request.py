@@ -171,7 +171,7 @@ def test_the_plan_of_a_fork_is_told_by_the_workflow_for_forks(world: ActWorld) -
     ended = world.fake.event("workflow_run", world.repo, of=event.run)
     job = world.job(ended, REPORT, workflow=FORKS, artifacts=job.workspace)
     assert job.code == 0, job.log
-    assert "web:fork" in world.comment(pull)
+    assert "web:fork" in world.comment(pull, "sloth-ci:fork")
 
 
 def test_the_job_of_our_own_ci_previews_the_manifests_of_a_pull_request(world: ActWorld, tmp_path: Path) -> None:

@@ -42,8 +42,8 @@ def test_the_plan_of_a_fork_is_reported_by_a_second_workflow(world: CiWorld) -> 
     bundle = (job.workspace / "sloth-bundle.json").read_bytes()
     told = relay(world, event, bundle)
     assert told.code == 0, told.log
-    assert "nobody vouches for it" in world.comment(pull)
-    assert "web:fork" in world.comment(pull)
+    assert "nobody vouches for it" in world.comment(pull, "sloth-ci:fork")
+    assert "web:fork" in world.comment(pull, "sloth-ci:fork")
     assert not world.repo.checks
 
 
@@ -91,7 +91,7 @@ def test_a_bundle_is_shown_and_believed_in_nothing(world: CiWorld) -> None:
     bundle["plans"][0] |= {"name": evil, "environment": evil, "warnings": [evil]}
     told = relay(world, event, msgspec.json.encode(bundle))
     assert told.code == 0, told.log
-    body = world.comment(pull)
+    body = world.comment(pull, "sloth-ci:fork")
     assert "<script>" not in body
     assert "@bob" not in body
     assert body.count("<!-- sloth-ci:") == 1

@@ -137,7 +137,7 @@ def test_a_merge_group_is_checked(world: CiWorld) -> None:
     event = world.fake.event("merge_group", world.repo, pull=pull)
     job = world.job(event)
     assert job.code == 0, job.log
-    assert world.checks(event.sha) == {CHECK: "success"}
+    assert world.checks(event.sha) == {CHECK: "success", APPROVAL: "success"}
 
 
 def test_what_cannot_be_rendered_fails_the_check_and_is_in_the_comment(world: CiWorld) -> None:

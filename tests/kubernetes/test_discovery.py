@@ -93,7 +93,7 @@ def test_a_new_kind_is_there_after_refresh(cluster: Cluster, namespace: str) -> 
         path = definition.path("", f"lamps.{group}")
 
         def established() -> bool:
-            conditions = cluster.client.json("GET", path).get("status", {}).get("conditions", [])
+            conditions = cluster.client.json("GET", path).get("status", {}).get("conditions") or []
             return any(each["type"] == "Established" and each["status"] == "True" for each in conditions)
 
         until(established)

@@ -116,7 +116,7 @@ def test_a_job_ends_as_its_image_says(control_plane: ControlPlane, namespace: st
     control_plane.api("POST", path, body)
 
     def ended() -> list[str]:
-        conditions = control_plane.api("GET", f"{path}/job").get("status", {}).get("conditions", [])
+        conditions = control_plane.api("GET", f"{path}/job").get("status", {}).get("conditions") or []
         return [entry["type"] for entry in conditions if entry["status"] == "True"]
 
     until(lambda: condition in ended())

@@ -380,7 +380,7 @@ def _long_without_a_node(cluster: Cluster, app: str) -> None:
 
     def found() -> Body | None:
         for pod in pods(cluster, app):
-            for condition in pod.get("status", {}).get("conditions", ()):
+            for condition in pod.get("status", {}).get("conditions") or ():
                 if condition.get("reason") == "Unschedulable":
                     return pod
         return None

@@ -51,9 +51,13 @@ class CiWorld:
         self, folder: Path, fake: FakeGitHub, source: GitRepo, *, rules: str = "approval_required = true,"
     ) -> None:
         self.folder, self.fake = folder, fake
-        lua = LUA % (rules, fake.folder / "acme" / "shop.git")
         source.commit(
-            "first", {"sloth.lua": lua, "k8s/web.yaml": dump(deployment(image="web:1")), ".gitignore": "live/\n"}
+            "first",
+            {
+                "sloth.lua": LUA % (rules, fake.folder / "acme" / "shop.git"),
+                "k8s/web.yaml": dump(deployment(image="web:1")),
+                ".gitignore": "live/\n",
+            },
         )
         self.repo = fake.repository("acme/shop", from_repo=source)
         for login in ("alice", "bob", "carol"):

@@ -185,7 +185,7 @@ class ControlPlane:
         self._apply(path, {**head, "metadata": {"labels": {_AUTOMATIC: "false"}}, "spec": spec})
 
         def known_to_be_broken() -> bool:
-            conditions = self.api("GET", path).get("status", {}).get("conditions", [])
+            conditions = self.api("GET", path).get("status", {}).get("conditions") or []
             return any(condition["type"] == "Available" and condition["status"] == "False" for condition in conditions)
 
         until(known_to_be_broken, what=f"{version}.{group} is unavailable")
