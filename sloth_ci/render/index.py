@@ -14,6 +14,9 @@ from sloth_ci.core.yaml import MAX_FILE_BYTES, Document, YamlError, flatten, par
 
 _LFS = b"version https://git-lfs.github.com/spec/"
 _OBJECT_WORDS = re.compile(rb"""^[ \t{,"'-]*(?:apiVersion|kind)["']?\s*:""", re.MULTILINE)
+_TEMPLATE = re.compile(
+    rb"\{\{-?\s*(?:\(*[.$]|/\*|(?:if|else|end|with|range|include|template|define|block)\b|\w+ [(.$\"])"
+)
 
 _CLIENT_GROUPS = frozenset(
     {
@@ -70,7 +73,9 @@ def index(data: bytes, namespace: str | None) -> tuple[FileRecord, list[Body]]:
         documents = parse(data)
     except YamlError as error:
         unclear = not _OBJECT_WORDS.search(data) and b"\0" not in data
-        return FileRecord(problems=_reasons(error), unclear=unclear), []
+        return FileRecord(
+            problems=tuple(_as_template(data, *reason) for reason in _reasons(error)), unclear=unclear
+        ), []
     return index_documents(documents, namespace)
 
 
@@ -133,6 +138,14 @@ def _broken(reason: str) -> FileRecord:
 
 def _reasons(error: YamlError) -> tuple[tuple[int, str], ...]:
     return tuple((problem.line, problem.reason) for problem in error.problems)
+
+
+def _as_template(data: bytes, line: int, reason: str) -> tuple[int, str]:
+    """The same, with a word where the line, or the one before, is of a Helm template: that is no YAML until it is rendered."""
+    lines = data.split(b"\n")[max(line - 2, 0) : line]
+    if any(_TEMPLATE.search(text) for text in lines):
+        reason += "; this looks like a Helm template: make its chart the target_path"
+    return line, reason
 
 
 def _says_what_it_is(value: object) -> bool:

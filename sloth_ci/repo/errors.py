@@ -109,6 +109,11 @@ _PHRASES: tuple[tuple[Reason, str, str], ...] = (
     ),
     (
         "failed",
+        r"transport does not support --force-with-lease|git-http-push failed|only smart http|operation not supported by protocol",
+        "this address is only read (plain files over http, a bundle): give a URL over https or ssh that takes pushes",
+    ),
+    (
+        "failed",
         r"no space left on device|disk quota exceeded",
         "free some disk space, then run it again",
     ),

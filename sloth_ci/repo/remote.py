@@ -21,6 +21,7 @@ PUSH_SECONDS = 600.0
 _UPLOAD_PACK = "git -c 'safe.directory=*' upload-pack"
 _RECEIVE_PACK = "git -c 'safe.directory=*' -c receive.denyCurrentBranch=updateInstead receive-pack"
 
+_ONLY_READ = "give a repository that takes pushes: a URL, or a path to one that `git init --bare` made"
 _MOVED = re.compile(
     r"fetch first|non-fast-forward|needs force|stale info|remote ref updated|failed to update ref|cannot lock ref"
     r"|failed to lock|incorrect old value|reference already exists",
@@ -115,6 +116,8 @@ class Remote:
             if done.code == 0:
                 return
             rejected = [line for line in done.out.decode("utf-8", "replace").splitlines() if line.startswith("!\t")]
+            if not rejected and self.address.local and Path(self.address.path).is_file():
+                raise GitError(f"{what}: it is a bundle, which is only read", _ONLY_READ)
             if not rejected:
                 raise self._explained(git.failure(args, done, env=env, what=what))
         raise _rejection(rejected[0], done.err, refspec, what, self.login.secrets)

@@ -326,3 +326,26 @@ def test_no_reason_quotes_the_file(before: str, after: str) -> None:
     text = f"apiVersion: v1\nkind: Secret\nmetadata: {{name: a}}\nstringData:\n  {before}hunter2{after}\n"
     record, _ = index(text.encode(), None)
     assert "hunter2" not in "".join(reason for _, reason in record.problems)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "data: {v: x}\n  a: {{ .Values.x }}\n",
+        "data:\n  a: {{ .Values.x }}\n",
+        "{{- if .Values.on }}\ndata: {a: b}\n{{- end }}\n",
+        "data:\n  {{- toYaml .Values.x | nindent 2 }}\n",
+        'data:\n  {{- include "a.labels" . | nindent 4 }}\n',
+        "data:\n  {{ $key }}: 1\n",
+    ],
+)
+def test_a_helm_template_among_the_manifests_is_told_as_one(files: Any, run: Any, text: str) -> None:
+    tree = files({"a.yaml": "apiVersion: v1\nkind: ConfigMap\nmetadata: {name: a}\n" + text})
+    with pytest.raises(RenderFailed, match=r"; this looks like a Helm template: make its chart the target_path$"):
+        run(tree)
+
+
+def test_braces_that_are_no_template_are_not_told_as_one(files: Any, run: Any) -> None:
+    tree = files({"a.yaml": "apiVersion: v1\nkind: ConfigMap\nmetadata: {name: a}\ndata: {{a: b}: c}\n"})
+    with pytest.raises(RenderFailed, match=r"a map or a list cannot be a key$"):
+        run(tree)

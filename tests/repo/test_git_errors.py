@@ -43,6 +43,7 @@ FATAL = "fatal: unable to access 'https://h/a/b.git/': "
         ("error: file a.pack is far too short to be a packfile", "corrupt"),
         ("fatal: cannot create x: No space left on device", "failed"),
         ("fatal: transport 'ext' not allowed", "failed"),
+        ("fatal: underlying transport does not support --force-with-lease option", "failed"),
         ("something new", "failed"),
     ],
 )

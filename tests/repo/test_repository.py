@@ -484,3 +484,15 @@ def test_a_missing_target_path(upstream: GitRepo, opened: Open) -> None:
         repo.tree("main", "app/../..")
     assert repo.tree("main", "apps", missing_ok=True).entries() == []
     assert repo.tree("main", "./app/").path == "app"
+
+
+@pytest.mark.parametrize("lease", [None, "refs/heads/x:"])
+def test_a_push_to_a_bundle_says_what_takes_pushes(
+    upstream: GitRepo, opened: Open, tmp_path: Path, lease: str | None
+) -> None:
+    upstream.git("bundle", "create", "-q", str(tmp_path / "all.bundle"), "--all")
+    repository = opened(tmp_path / "all.bundle")
+    assert repository.remote
+    with pytest.raises(GitError, match="it is a bundle, which is only read") as caught:
+        repository.remote.push(f"{repository.resolve('main')}:refs/heads/x", lease=lease)
+    assert "`git init --bare`" in (caught.value.hint or "")
