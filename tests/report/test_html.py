@@ -144,6 +144,14 @@ def test_the_assets_need_nothing_from_elsewhere() -> None:
         ), name  # fmt: skip
 
 
+def test_the_row_of_tabs_scrolls_to_the_side_alone() -> None:
+    style = next(text for tag, text in _Page(REPORTS["forty"]).raw if tag == "style")
+    rule = re.search(r"#panes \{(.*?)\}", style)
+    assert rule is not None
+    # Each tab hangs one pixel over the line below the row, which without this is something to scroll to.
+    assert "overflow: auto hidden" in rule[1]
+
+
 def test_what_the_head_says_without_the_script() -> None:
     text = re.sub(r"<[^>]*>", " ", REPORTS["panes"].partition("<main>")[0].partition("</style>")[2])
     for part in ("5 changes to production", "1 irreversible", "overwrites 3 fields of others", "waiting for approval", "staging",
@@ -313,6 +321,20 @@ def test_the_dangerous_come_first_and_can_be_chosen(tmp_path: Path) -> None:
     assert "irreversible" in first
     assert sorted(names) == sorted(str(one.ref) for one in forty().changes if one.impact == Impact.HIGH)
     assert count == 40
+
+
+@needs_node
+def test_a_closed_row_says_why_it_is_dangerous(tmp_path: Path) -> None:
+    script = """
+    page.tab("changes");
+    return page.rows().map((row) => [row.attributes.class, row.has("why").map((one) => one.textContent).join()]);
+    """
+    rows = _on_page(tmp_path, REPORTS["forty"], script)
+    reasons = {"; ".join(one.reasons) for one in forty().changes if one.impact >= Impact.HIGH}
+    dangerous = [why for kind, why in rows if kind.endswith((" high", " critical"))]
+    assert len(dangerous) == sum(one.impact >= Impact.HIGH for one in forty().changes)
+    assert set(dangerous) == reasons
+    assert not any(why for kind, why in rows if kind.endswith((" low", " medium")))
 
 
 @needs_node

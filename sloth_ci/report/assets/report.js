@@ -79,9 +79,13 @@ function changeHead(row, ...labels) {
   ];
 }
 
+const DANGEROUS = new Set(["high", "critical"]);
+
 function changeRow(row) {
   const labels = [row.undo ? label(row.undo, row.reversible === "no" ? "bad" : "warn") : null];
   if (!row.in_commit) labels.push(label("not in the commit", "warn"));
+  // What is dangerous says why before anybody opens it.
+  if (DANGEROUS.has(row.impact) && row.reasons.length) labels.push(el("span", { class: "why" }, row.reasons.join("; ")));
   return opening(row, changeHead(row, ...labels), () => changeInside(row), row.impact);
 }
 
