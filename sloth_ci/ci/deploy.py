@@ -150,8 +150,8 @@ def _ends(job: Job, revisions: Sequence[str]) -> list[str]:
     """Of the commits that a pull request brought by a rebase, the last one: the plan that was approved is of all of them."""
     pulls = [job.gate.pull_of(revision) for revision in revisions]
     numbers = [pull.number if pull else None for pull in pulls]
-    pairs = zip(revisions, numbers, [*numbers[1:], None], strict=True)
-    return [revision for revision, number, following in pairs if number is None or number != following]
+    following = [*numbers[1:], None]
+    return [r for r, own, after in zip(revisions, numbers, following, strict=False) if own is None or own != after]
 
 
 def _in_turn(job: Job, revisions: Mapping[str, Sequence[str]]) -> Act:

@@ -56,6 +56,9 @@ class Forge(GitForge, Protocol):
     def may_write(self, person: str) -> bool:
         """Whether somebody may push to the repository."""
 
+    def is_head(self, pull: PullRequest) -> bool:
+        """Whether a pull request still has the head that it had for this job."""
+
     def overlaps(self, pull: PullRequest, files: Sequence[str]) -> list[Overlap]:
         """Other open pull requests into the same branch that change one of these files."""
 

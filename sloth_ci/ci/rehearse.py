@@ -109,7 +109,7 @@ def _report(job: Job, notes: Sequence[str]) -> None:
 
 def _is_head(job: Job, pull: PullRequest) -> bool:
     """A job that is late, or is run again, does not put an older plan into the place of the newest."""
-    if job.forge.pull_request(pull.number).head_sha == pull.head_sha:
+    if job.forge.is_head(pull):
         return True
     job.observer.log("info", f"#{pull.number} has another head by now, so its comment is left to the job of that one")
     return False

@@ -51,6 +51,8 @@ class GitHub:
         self._notice = notice
         self._client = Client(token, repository, environ, notice=notice, pause=pause, clock=clock)
         self._thread = Thread(self._client)
+        self._heads: dict[int, str] = {}
+        """Of open pull requests, as they were when they were listed."""
         self._checks = Checks(self._client)
         self._people = People(self._client, self._thread, self._checks)
         self._deployments = Deployments(self._client)
@@ -78,7 +80,15 @@ class GitHub:
         return pulls.pull_request_from(self._client, repository, branch, sha)
 
     def overlaps(self, pull: PullRequest, files: Sequence[str]) -> list[Overlap]:
-        return pulls.overlaps(self._client, pull, files)
+        if not files:
+            return []
+        found = pulls.open_pulls(self._client, pull, files)
+        self._heads |= found.heads
+        return found.overlaps
+
+    def is_head(self, pull: PullRequest) -> bool:
+        head = self._heads.get(pull.number) or self.pull_request(pull.number).head_sha
+        return head == pull.head_sha
 
     def reviews(self, pull: PullRequest) -> list[Review]:
         return self._people.reviews(pull)

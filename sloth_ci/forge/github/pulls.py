@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
+from typing import NamedTuple
 
 from sloth_ci.core.review import Overlap, PullRequest
 from sloth_ci.forge.github.client import Client
@@ -19,7 +20,7 @@ query Open($owner: String!, $name: String!, $base: String!) {
   viewer { login }
   repository(owner: $owner, name: $name) {
     pullRequests(states: OPEN, baseRefName: $base, first: 100, orderBy: {field: UPDATED_AT, direction: DESC}) {
-      nodes { number title url files(first: 100) { nodes { path } } }
+      nodes { number title url headRefOid files(first: 100) { nodes { path } } }
     }
   }
 }
@@ -72,10 +73,16 @@ def _named(client: Client, sha: str) -> list[PullRequest]:
     return [pull for pull in found if pull.state == "merged" and pull.merge_sha == sha]
 
 
-def overlaps(client: Client, pull: PullRequest, files: Sequence[str]) -> list[Overlap]:
-    """Other open ones into the same branch that change one of these files: the 100 that were touched last, 100 files each."""
-    if not files:
-        return []
+class OpenPulls(NamedTuple):
+    """The open pull requests into a branch."""
+
+    overlaps: list[Overlap]
+    heads: dict[int, str]
+    """The head of each, by its number."""
+
+
+def open_pulls(client: Client, pull: PullRequest, files: Sequence[str]) -> OpenPulls:
+    """Those into the same branch: the 100 that were touched last, with 100 files each. Others that change `files` overlap."""
     owner, _, name = client.repository.partition("/")
     variables = {"owner": owner, "name": name, "base": pull.base_branch}
     data = client.graphql("read the open pull requests", _OPEN, variables, READ)
@@ -85,4 +92,5 @@ def overlaps(client: Client, pull: PullRequest, files: Sequence[str]) -> list[Ov
         shared = sorted(wanted & {file["path"] for file in ((node["files"] or {}).get("nodes") or [])})
         if shared and node["number"] != pull.number:
             found.append(Overlap(number=node["number"], title=node["title"], url=node["url"], files=tuple(shared)))
-    return sorted(found, key=lambda overlap: overlap.number)
+    heads = {node["number"]: node["headRefOid"] for node in data["repository"]["pullRequests"]["nodes"]}
+    return OpenPulls(sorted(found, key=lambda overlap: overlap.number), heads)
