@@ -7,8 +7,9 @@ from typing import Any
 import pytest
 from msgspec.structs import replace
 
-from sloth_ci.core.gate import Evidence, Verdict, is_same, judge, reviews_needed
-from sloth_ci.core.plan import Impact, Plan
+from sloth_ci.core.gate import Evidence, Verdict, is_same, judge, reviews_needed, strictest
+from sloth_ci.core.objects import Ref
+from sloth_ci.core.plan import Hook, Impact, Plan
 from sloth_ci.core.review import PlanCheck, Protection, PullRequest, Review
 from sloth_ci.core.stale import change_digests
 from sloth_ci.core.workflow import ApprovalSpec, read_table
@@ -123,6 +124,37 @@ def test_what_is_made_is_compared_as_a_whole() -> None:
     assert not is_same(check, other)
     secret = plan(change("create", "Secret", "keys"), digest="other.digest")
     assert not is_same(replace(CHECK, changes=change_digests(secret)), secret)
+
+
+def hook(digest: str = "d" * 64, *, changed: bool = True) -> Hook:
+    return Hook("PreSync", Ref("batch", "Job", "shop", "migrate"), None, digest, changed)
+
+
+def test_what_a_sync_runs_belongs_to_the_plan() -> None:
+    check = replace(CHECK, changes=change_digests(replace(PLAN, hooks=(hook(),))))
+    later = replace(PLAN, digest="other.digest", hooks=(hook(),))
+    assert is_same(check, later)
+    assert not is_same(check, replace(later, hooks=()))
+    assert not is_same(check, replace(later, hooks=(hook("e" * 64),)))
+    secret = replace(later, hooks=(hook(""),))
+    assert not is_same(replace(CHECK, changes=change_digests(secret)), secret)
+
+
+def test_another_hook_alone_has_to_be_approved() -> None:
+    only = plan(hooks=(hook(),), digest=PLAN.digest)
+    assert verdict(of=only).missing == ("1 more approval of 1 on aaaaaaaaaa",)
+    assert verdict(of=replace(only, hooks=(hook(changed=False),))).open
+    assert reviews_needed(only, ApprovalSpec(from_impact="high")) == 1
+    assert reviews_needed(only, ApprovalSpec(from_impact="critical")) is None
+
+
+def test_the_strictest_of_some_rules_satisfies_all() -> None:
+    one = ApprovalSpec(reviews=1, from_impact="high", by_impact={"critical": 3})
+    two = ApprovalSpec(reviews=2, code_owners=True, from_impact="medium", by_impact={"critical": 2, "high": 2})
+    assert strictest([one, None, two]) == ApprovalSpec(
+        reviews=2, code_owners=True, from_impact="medium", by_impact={"critical": 3, "high": 2}
+    )
+    assert strictest([None, None]) is None
 
 
 def test_a_plan_that_changes_nothing_asks_nobody() -> None:

@@ -14,7 +14,7 @@ from sloth_ci.core.objects import Ref
 from sloth_ci.engine.doctor import workflow_findings
 from sloth_ci.engine.drift import drift
 from sloth_ci.engine.place import locked, open_place
-from support.bodies import deployment
+from support.bodies import body, deployment
 from support.cluster import ControlPlane
 from support.clusterworld import ClusterWorld
 from support.gitrepo import GitRepo
@@ -30,15 +30,41 @@ def world(
 
 def web(image: str = "web:1", **more: Any) -> dict[str, Any]:
     """A Deployment that names no namespace."""
-    body = deployment(image=image, **more)
-    del body["metadata"]["namespace"]
-    return body
+    made = deployment(image=image, **more)
+    del made["metadata"]["namespace"]
+    return made
 
 
 def plain(name: str, **data: str) -> dict[str, Any]:
-    body = configmap(name, **data)
-    body["metadata"].pop("namespace", None)
-    return body
+    made = configmap(name, **data)
+    made["metadata"].pop("namespace", None)
+    return made
+
+
+def migration(command: str) -> dict[str, Any]:
+    """A Job that is run before each sync."""
+    pods = {"restartPolicy": "Never", "containers": [{"name": "c", "image": "migrate:1", "args": [command]}]}
+    about = {"annotations": {"argocd.argoproj.io/hook": "PreSync"}}
+    return body("Job", "migrate", None, api="batch/v1", metadata=about, spec={"template": {"spec": pods}})
+
+
+def test_another_hook_is_something_new_also_where_no_object_changes(world: ClusterWorld) -> None:
+    """It is a program in the cluster: nobody gets one in by the side of an approval."""
+    workflow = world.to_cluster(approval_required=True)
+    world.push("one", {"k8s/web.yaml": web(), "k8s/migrate.yaml": migration("up")})
+    assert [hook.changed for hook in world.preview(workflow).hooks] == [True]
+    world.sync(workflow)
+    shown = len(world.person.shown)
+    world.push("same", {"k8s/a.yaml": plain("a", key="1")})
+    assert [hook.changed for hook in world.preview(workflow).hooks] == [False]
+    world.sync(workflow)
+    assert len(world.person.shown) == shown + 1
+    world.push("another", {"k8s/migrate.yaml": migration("down")})
+    plan = world.preview(workflow)
+    assert (plan.changes, [hook.changed for hook in plan.hooks]) == ((), [True])
+    world.person.approves = False
+    with pytest.raises(ApprovalError):
+        world.sync(workflow)
 
 
 def test_a_commit_arrives_and_a_second_preview_is_empty(world: ClusterWorld) -> None:
