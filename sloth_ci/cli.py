@@ -5,6 +5,7 @@ Nothing heavy is imported here at the top: `--help` has to be there at once.
 
 from __future__ import annotations
 
+import errno
 import os
 import sys
 from collections.abc import Mapping, Sequence
@@ -44,11 +45,15 @@ def main(argv: Sequence[str] | None = None) -> None:
     except click.ClickException as error:
         _fail(UsageError(error.format_message(), _help_hint(error)))
     except (click.Abort, KeyboardInterrupt):
-        _fail(Interrupted("stopped", "the next sync goes on from here"))
+        _fail(Interrupted("stopped"))
     except BrokenPipeError:
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # so that the interpreter's last flush is quiet
+        _give_up_stdout()
         sys.exit(0)
     except Exception as error:  # a traceback tells the reader nothing
+        if isinstance(error, OSError) and error.errno in _FULL:
+            _give_up_stdout()
+            where = f" {error.filename}" if error.filename else ""
+            _fail(UsageError(f"cannot write{where}: {error.strerror}", "make room, or write it elsewhere"))
         if os.environ.get("SLOTH_DEBUG"):
             raise
         _fail(
@@ -56,6 +61,14 @@ def main(argv: Sequence[str] | None = None) -> None:
                 f"a fault in sloth-ci: {type(error).__name__}", "run again with SLOTH_DEBUG=1 and report what it shows"
             )
         )
+
+
+_FULL = {errno.ENOSPC, errno.EDQUOT}
+
+
+def _give_up_stdout() -> None:
+    """What is still to be written goes nowhere, so that the last flush of the interpreter is quiet."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 def _fail(error: SlothError) -> None:

@@ -10,10 +10,15 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
+from sloth_ci.core.errors import Interrupted
+
 if TYPE_CHECKING:
     from sloth_ci.core.plan import Plan
     from sloth_ci.report.progress import TerminalObserver
     from sloth_ci.startup import Options, Run
+
+_ENDS = {"recorded", "reverted"}
+"""Checkpoints behind which nothing of a sync or a rollback is left to do."""
 
 F = TypeVar("F", bound=Callable[..., Any])
 
@@ -65,7 +70,11 @@ def running(options: Options, *, approve: str | None = None) -> Iterator[tuple[R
             show_plan(plan, file=sys.stderr)
 
         gate = LocalGate(stdin=sys.stdin, stderr=sys.stderr, approved=approve, show=show, paused=observer.paused)
-        run = start(options, environ=os.environ, observer=observer, gate=gate)
-
-        with stoppable(run):
-            yield run, observer
+        done: list[str] = []
+        run = start(options, environ=os.environ, observer=observer, gate=gate, checkpoint=done.append)
+        try:
+            with stoppable(run):
+                yield run, observer
+        except KeyboardInterrupt:
+            begun = bool(done) and done[-1] not in _ENDS
+            raise Interrupted("stopped", "the next sync goes on from here" if begun else None) from None

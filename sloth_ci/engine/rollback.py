@@ -124,6 +124,9 @@ def find_target(session: Session, workflow: WorkflowSpec, ledger: Ledger, to: st
         return Target(before.revision[:10], before.revision)
     moment = _moment(to)
     if moment is not None:
+        # Another machine's clock, in the history, may be ahead of this one's.
+        if moment > max(session.clock(), ledger.history[-1].finished):
+            raise UsageError(f"{to} is in the future", "name a time that has been; without a zone it is in UTC")
         at = [r for r in ledger.history if r.status == "succeeded" and r.finished <= moment]
         if not at:
             raise UsageError(f"there was no successful sync before {to}", "see sloth-ci history")

@@ -139,6 +139,13 @@ def test_a_target_that_there_is_not_says_what_there_is(world: World, to: str) ->
     assert caught.value.hint
 
 
+def test_a_time_that_has_not_been_is_no_target(world: World) -> None:
+    synced(world, 2)
+    for to in ("2999-01-01T12:00:00Z", "32503680000"):
+        with pytest.raises(UsageError, match=f"^{to} is in the future"):
+            world.rollback(world.workflow(), to=to)
+
+
 def test_nothing_to_go_back_to(world: World) -> None:
     with pytest.raises(UsageError, match="never synced"):
         world.rollback(world.workflow())
