@@ -92,10 +92,15 @@ def _push(payload: Payload, environ: Mapping[str, str]) -> Event:
         repository=_repository(payload),
         sender=_sender(payload, environ),
         sha=payload["after"],
-        before=payload["before"] if payload["before"].strip("0") else None,
+        before=_unless_new(payload.get("before", "")),
         branch=ref.removeprefix(_BRANCH) if ref.startswith(_BRANCH) else None,
         deleted=bool(payload.get("deleted")),
     )
+
+
+def _unless_new(sha: str) -> str | None:
+    """A branch that is new had nothing but zeros before."""
+    return sha if sha.strip("0") else None
 
 
 def _schedule(payload: Payload, environ: Mapping[str, str]) -> Event:
