@@ -42,14 +42,14 @@ def deploy(job: Job) -> int:
         touched = {outcome.workflow_id for outcome in run.api.outcomes}
         job.outcomes.extend(run.api.outcomes)
         if job.problems:
-            write_back(job, job.gate.pull_of(event.sha))
+            write_back(job)
             return finish(job)
         chosen = [workflow for workflow in job.ours(run) if workflow.id not in touched]
         wanted = [w for w in chosen if w.auto_sync or job.gate.rules(w) is not None]
         _preview_only(job, run, [w for w in in_order(run.session, chosen) if w not in wanted])
         revisions = _revisions(job, run.session, wanted)
         take_turns(job, run, [w for w in wanted if revisions.get(w.id)], _in_turn(job, revisions))
-        write_back(job, job.gate.pull_of(job.event.sha))
+        write_back(job)
     return finish(job)
 
 
@@ -74,7 +74,7 @@ def sync_all(job: Job) -> int:
             return deploy_revision(job, session, workflow, head_of(session, workflow, job.inputs.head or None))
 
         take_turns(job, run, wanted, act)
-        write_back(job, job.gate.pull_of(job.event.sha))
+        write_back(job)
     return finish(job)
 
 
@@ -109,6 +109,8 @@ def finish(job: Job) -> int:
     job.report(job.about())
     job.tell_plans()
     job.tell_outcomes()
+    if job.stop.is_set():
+        return Interrupted.exit_code
     code = outcomes_code(job.outcomes)
     return code or (job.problems[0][1].exit_code if job.problems else 0)
 
@@ -226,14 +228,16 @@ def _say(job: Job, deployment: int | None, state: DeploymentState, message: str,
         job.observer.log("warn", error.message)
 
 
-def write_back(job: Job, pull: PullRequest | None) -> None:
+def write_back(job: Job) -> None:
     """Tell the pull request what became of it. A comment that cannot be written does not make a sync fail."""
     told: Sequence[SyncOutcome | RollbackOutcome] = [one for one in job.outcomes if one.status != "nothing"]
     notes = [f"{name}: {first_line(error.message)}" for name, error in job.problems]
-    if pull is None or not (told or notes):
+    if not (told or notes):
         return
     try:
-        body = deployment_comment(told, sha=job.event.sha, links={"run": job.run_url}, notes=notes)
-        job.outputs.set("comment-url", job.forge.comment(pull, MARKER, body))
+        pull = job.gate.pull_of(job.event.sha)
+        if pull is not None:
+            body = deployment_comment(told, sha=job.event.sha, links={"run": job.run_url}, notes=notes)
+            job.outputs.set("comment-url", job.forge.comment(pull, MARKER, body))
     except SlothError as error:
-        job.observer.log("warn", f"#{pull.number} was not told: {error.message}")
+        job.observer.log("warn", f"the pull request was not told: {error.message}")

@@ -40,7 +40,7 @@ def roll_back(job: Job) -> int:
             raise UsageError("there is more than one environment to roll back", "choose with the input `environment`")
         for workflow in reversed(workflows):
             job.outcomes.append(rollback(run.session, workflow, reason=reason, to=job.inputs.to))
-        write_back(job, job.gate.pull_of(job.event.sha))
+        write_back(job)
     return finish(job)
 
 

@@ -239,7 +239,7 @@ class Act:
             stderr=subprocess.STDOUT,
             text=True,
         ) as process:
-            run = Running(process, self.docker, self.image)
+            run = Running(process, self.docker, self.image, checkout)
             try:
                 yield run
             finally:
@@ -251,8 +251,9 @@ class Act:
 class Running:
     """A run that goes on."""
 
-    def __init__(self, process: subprocess.Popen[str], docker: Docker, image: str) -> None:
+    def __init__(self, process: subprocess.Popen[str], docker: Docker, image: str, checkout: Path) -> None:
         self._process = process
+        self._checkout = checkout
         self._docker = docker
         self._image = image
         self._lines: list[Line] = []
@@ -285,7 +286,8 @@ class Running:
 
     def signal(self, name: str) -> None:
         """Send a signal to the action's container, as the runner does to a cancelled job: `INT`, then `TERM`."""
-        running = self._docker("ps", "--quiet", "--filter", f"ancestor={self._image}").split()
+        which = ("--filter", f"ancestor={self._image}", "--filter", f"volume={self._checkout}")
+        running = self._docker("ps", "--quiet", *which).split()
         if len(running) != 1:
             raise ActError(f"{len(running)} containers of the action are running:\n{self.text}")
         self._docker("kill", "--signal", name, running[0])
