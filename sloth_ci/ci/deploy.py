@@ -139,12 +139,12 @@ def _revisions(job: Job, session: Session, workflows: Sequence[WorkflowSpec]) ->
     for workflow in workflows:
         try:
             pending = pending_revisions(session, workflow, job.event.sha)
+            found[workflow.id] = _ends(job, pending) if job.gate.rules(workflow) is not None else pending[-1:]
         except SlothError as error:
             job.attempt(workflow.environment or workflow.name, error)
             continue
         if not pending:
             job.observer.log("info", f"{workflow.name}: something newer than {job.event.sha[:10]} is deployed already")
-        found[workflow.id] = _ends(job, pending) if job.gate.rules(workflow) is not None else pending[-1:]
     return found
 
 
