@@ -131,7 +131,7 @@ def let_through(session: Session, workflow: WorkflowSpec, head: str | None) -> P
     plan = preview(session, workflow, head=head)
     if plan.conflicts:
         raise _conflict(plan)
-    if plan.changes:
+    if plan.brings:
         refuse_frozen(session, workflow, plan)
         session.gate.check(workflow, plan)
     return plan

@@ -104,7 +104,7 @@ def _head(shown: Sequence[Shown], about: About) -> str:
     parts = [f"❌ {plural(len(about.failed), 'workflow')} without a plan"] if about.failed else []
     if shown or not about.failed:
         parts += verdict_parts([one.plan for one in shown])
-    asked = [one for one in shown if one.verdict is not None and one.plan.changes]
+    asked = [one for one in shown if one.verdict is not None and one.plan.brings]
     if asked:
         waiting = sum(not one.verdict.open for one in asked if one.verdict is not None)
         parts.append("⏳ waiting for approval" if waiting else "✅ approved")
@@ -130,7 +130,7 @@ def _failed(failed: Failed) -> str:
 
 def gate_words(one: Shown) -> str:
     """Where the approval of a plan is, in two words."""
-    if not one.plan.changes:
+    if not one.plan.brings:
         return "nothing to approve"
     if one.verdict is None:
         return "required" if one.required else "not required"
@@ -139,7 +139,7 @@ def gate_words(one: Shown) -> str:
 
 def _gates(shown: Sequence[Shown]) -> list[str]:
     """What approving means, and for each environment what is still missing."""
-    asked = [(one.plan, one.verdict) for one in shown if one.verdict is not None and one.plan.changes]
+    asked = [(one.plan, one.verdict) for one in shown if one.verdict is not None and one.plan.brings]
     if not asked:
         return []
     lines = [f"\n{APPROVING}\n"]

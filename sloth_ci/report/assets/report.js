@@ -45,7 +45,7 @@ function panesOf(data) {
       lead: committed.map((plan) => [plan.environment ?? plan.name, `The commit ${plan.commit.heading}.`]),
     },
     { id: "drift", title: "Drift", rows: each((plan) => plan.drift), draw: driftRow, group: (row) => row.heading },
-    { id: "hooks", title: "Hooks", rows: each((plan) => (plan.changes.length ? plan.hooks : [])), draw: hookRow },
+    { id: "hooks", title: "Hooks", rows: each((plan) => (plan.changes.length || plan.hooks.some((hook) => hook.changed) ? plan.hooks : [])), draw: hookRow },
   ];
   return panes.filter((pane) => pane.rows.length || pane.always);
 }
@@ -174,7 +174,7 @@ function driftRow(row) {
 }
 
 function hookRow(row) {
-  return el("div", { class: "row flat" }, el("span", { class: "symbol" }, "▸"), nameOf(row), el("span", { class: "brief" }, `${row.phase} `, environmentLabel(row)),
+  return el("div", { class: "row flat" }, el("span", { class: "symbol" }, "▸"), nameOf(row), el("span", { class: "brief" }, `${row.phase} `, row.changed ? label("changed", "warn") : "", " ", environmentLabel(row)),
     el("code", { class: "source" }, shows(row.source)));
 }
 
@@ -204,7 +204,7 @@ function messages(data) {
     const name = plan.environment ?? plan.name;
     const said = [...plan.notes, ...plan.warnings];
     if (said.length) found.push(list(several ? name : "", said, "warn"));
-    if (plan.gate && plan.changes.length && plan.gate.missing.length) found.push(list(`${name} waits for`, plan.gate.missing, "warn"));
+    if (plan.gate && plan.gate.missing.length) found.push(list(`${name} waits for`, plan.gate.missing, "warn"));
   }
   const overlaps = data.overlaps.map((one) => `#${one.number} ${one.title}: ${one.files.slice(0, 3).join(", ")}`);
   found.push(list("Also open, and about the same objects", overlaps));
