@@ -5,8 +5,6 @@ Nothing heavy is imported here at the top: `--help` has to be there at once.
 
 from __future__ import annotations
 
-import errno
-import os
 import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -15,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from sloth_ci import __version__
+from sloth_ci.boundary import guarded
 from sloth_ci.core.errors import Interrupted, SlothError, UsageError
 from sloth_ci.options import options_of, running, workflow_options
 from sloth_ci.output import (
@@ -35,55 +34,8 @@ if TYPE_CHECKING:
 
 
 def main(argv: Sequence[str] | None = None) -> None:
-    """The one boundary where errors become a message, a hint and an exit code."""
-    try:
-        cli.main(args=None if argv is None else list(argv), prog_name="sloth-ci", standalone_mode=False)
-    except SlothError as error:
-        _fail(error)
-    except click.exceptions.Exit as end:
-        sys.exit(end.exit_code)
-    except click.ClickException as error:
-        _fail(UsageError(error.format_message(), _help_hint(error)))
-    except (click.Abort, KeyboardInterrupt):
-        _fail(Interrupted("stopped"))
-    except BrokenPipeError:
-        _give_up_stdout()
-        sys.exit(0)
-    except Exception as error:  # a traceback tells the reader nothing
-        if isinstance(error, OSError) and error.errno in _FULL:
-            _give_up_stdout()
-            where = f" {error.filename}" if error.filename else ""
-            _fail(UsageError(f"cannot write{where}: {error.strerror}", "make room, or write it elsewhere"))
-        if os.environ.get("SLOTH_DEBUG"):
-            raise
-        _fail(
-            SlothError(
-                f"a fault in sloth-ci: {type(error).__name__}", "run again with SLOTH_DEBUG=1 and report what it shows"
-            )
-        )
-
-
-_FULL = {errno.ENOSPC, errno.EDQUOT}
-
-
-def _give_up_stdout() -> None:
-    """What is still to be written goes nowhere, so that the last flush of the interpreter is quiet."""
-    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-
-
-def _fail(error: SlothError) -> None:
-    from sloth_ci.report.layout import safe
-
-    sys.stdout.flush()
-    for label, text in (("error", error.message), ("hint", error.hint)):
-        if text:
-            sys.stderr.write("".join(f"{safe(line)}\n" for line in f"{label}: {text}".split("\n")))
-    sys.exit(error.exit_code)
-
-
-def _help_hint(error: click.ClickException) -> str | None:
-    context = getattr(error, "ctx", None)
-    return f"see {context.command_path} --help" if context else None
+    """Run a command. Ends the process where it has something to say by its exit code."""
+    guarded(cli, argv)
 
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
@@ -112,7 +64,7 @@ def preview(base: str | None, head: str | None, exit_code: bool, verbose: bool, 
     Example:
       sloth-ci preview --base origin/main --head HEAD --target-path manifests
     """
-    from sloth_ci.core.approval import needs_approval
+    from sloth_ci.core.gate import needs_approval
     from sloth_ci.engine import preview as engine
 
     with running(options_of(kwargs, declare_only=True)) as (run, _):

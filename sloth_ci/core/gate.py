@@ -96,6 +96,12 @@ def reviews_needed(plan: Plan, rules: ApprovalSpec) -> int | None:
     return max([rules.reviews, *by_impact])
 
 
+def needs_approval(plan: Plan, rules: ApprovalSpec | None) -> bool:
+    """Whether the rules of a workflow (None: it has none) ask for an approval of this plan."""
+    needed = None if rules is None else reviews_needed(plan, rules)
+    return rules is not None and needed is not None and (needed > 0 or rules.code_owners)
+
+
 def counted(check: PlanCheck | None, evidence: Evidence) -> tuple[list[Review], list[str]]:
     """The approvals that count for the plan of a check, and for each of the others why it does not."""
     good: list[Review] = []
@@ -132,9 +138,9 @@ def _environment(protection: Protection, missing: list[str], given: list[str]) -
 
 
 def _reviews(plan: Plan, rules: ApprovalSpec, evidence: Evidence, missing: list[str], given: list[str]) -> None:
-    needed = reviews_needed(plan, rules)
-    if needed is None or not (needed or rules.code_owners):
+    if not needs_approval(plan, rules):
         return
+    needed = reviews_needed(plan, rules) or 0
     pull, check = evidence.pull, evidence.check
     if pull is None:
         missing.append("no pull request brought this commit, so nobody could approve it: open one")

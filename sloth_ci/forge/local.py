@@ -7,8 +7,8 @@ from collections.abc import Callable
 from contextlib import AbstractContextManager
 from typing import TextIO
 
-from sloth_ci.core.approval import needs_approval
 from sloth_ci.core.errors import ApprovalError, UsageError
+from sloth_ci.core.gate import needs_approval
 from sloth_ci.core.plan import Plan
 from sloth_ci.core.workflow import WorkflowSpec
 
