@@ -27,7 +27,7 @@ demo: $(READY) ## A plan, a sync, a failure and a rollback on a repository made 
 test: $(READY) ## All tests, against real engines
 	@{ $(BIN)/python scripts/engines.py && $(BIN)/python scripts/descriptions.py; } || { [[ $${CI:-} != true ]] && echo "going on: tests that need what is missing are skipped"; }
 	@$(if $(ARGS),true,$(BIN)/python scripts/make_image.py) || { [[ $${CI:-} != true ]] && echo "going on: tests that need an image are skipped"; }
-	@$(BIN)/pytest --numprocesses=auto $(ARGS)
+	@$(BIN)/pytest --numprocesses=auto --dist=worksteal $(ARGS)
 
 lint: $(READY) ## Style, imports, shell, Lua, CI files, the Dockerfile, and whether generated documents are current
 	@$(BIN)/ruff check

@@ -26,7 +26,7 @@ def approved(world: CiWorld, image: str, branch: str) -> Pull:
     """A pull request that went all the way."""
     pull = world.pull(image, branch=branch)
     world.preview(pull)
-    world.review(pull)
+    pull.approve("bob")
     pull.merge("bob", "squash")
     assert world.deploy().code == 0
     return pull
@@ -168,12 +168,12 @@ def test_a_lock_ends_with_the_merge_that_brings_nothing_new(world: CiWorld) -> N
     assert refused.code == 5, refused.log
     other = world.pull("web:1", branch="other", **{"k8s/more.yaml": MORE})
     world.preview(other)
-    world.review(other)
+    other.approve("bob")
     other.merge("bob", "squash")
     assert world.deploy().code == 0, "a deployment that was refused locks nothing"
     locked = world.pull("web:2", branch="locked")
     world.preview(locked)
-    world.review(locked)
+    locked.approve("bob")
     assert world.say(locked, "bob", "/sloth deploy production").code == 0
     locked.merge("bob", "squash")
     assert world.deploy().code == 0

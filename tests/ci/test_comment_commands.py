@@ -60,7 +60,7 @@ def test_an_approval_by_comment_counts_like_a_review(world: CiWorld) -> None:
 def test_deploying_before_the_merge_locks_the_environment(world: CiWorld) -> None:
     pull = world.pull()
     world.preview(pull)
-    world.review(pull)
+    pull.approve("bob")
     job = world.say(pull, "bob", "/sloth deploy production")
     assert job.code == 0, job.log
     assert "web:2" in world.rendered()
@@ -69,7 +69,7 @@ def test_deploying_before_the_merge_locks_the_environment(world: CiWorld) -> Non
     world.repo.commit("alice", "other", {"k8s/more.yaml": MORE})
     other = world.repo.open_pull("alice", "other")
     world.preview(other)
-    world.review(other)
+    other.approve("bob")
     job = world.say(other, "bob", "/sloth deploy production")
     assert job.code == 11, job.log
     assert "before its merge" in answer(world, other)
@@ -85,7 +85,7 @@ def test_deploying_before_the_merge_locks_the_environment(world: CiWorld) -> Non
 def test_a_head_that_moved_after_the_comment_is_not_deployed(world: CiWorld) -> None:
     pull = world.pull()
     world.preview(pull)
-    world.review(pull)
+    pull.approve("bob")
     comment = pull.comment("bob", "/sloth deploy production")
     pull.push("alice", {"k8s/web.yaml": "apiVersion: v1\nkind: ConfigMap\nmetadata: {name: evil, namespace: shop}\n"})
     world.preview(pull, "synchronize")
@@ -113,7 +113,7 @@ def test_a_lock_lets_only_its_pull_request_through_and_ends_with_it(world: CiWor
     world.repo.commit("alice", "other", {"k8s/more.yaml": MORE})
     other = world.repo.open_pull("alice", "other")
     world.preview(other)
-    world.review(other)
+    other.approve("bob")
     other.merge("bob", "squash")
     job = world.deploy()
     assert job.code == 11, job.log
@@ -132,7 +132,7 @@ def test_rolling_back_by_comment(world: CiWorld) -> None:
     for image, branch in (("web:2", "one"), ("web:3", "two")):
         pulls.append(pull := world.pull(image, branch=branch))
         world.preview(pull)
-        world.review(pull)
+        pull.approve("bob")
         pull.merge("bob", "squash")
         assert world.deploy().code == 0
     job = world.say(pulls[-1], "carol", "/sloth rollback production checkout fails since noon")

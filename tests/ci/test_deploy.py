@@ -12,7 +12,7 @@ def approved(world: CiWorld, image: str, branch: str) -> tuple[Pull, str]:
     """A pull request with a plan and an approval, merged."""
     pull = world.pull(image, branch=branch)
     world.preview(pull)
-    world.review(pull)
+    pull.approve("bob")
     return pull, pull.merge("bob", "squash")
 
 
@@ -75,7 +75,7 @@ def test_each_merged_commit_is_deployed_by_its_own_approval(world: CiWorld) -> N
         pulls.append(world.repo.open_pull("alice", name, title=name))
     for pull in pulls:
         world.preview(pull)
-        world.review(pull)
+        pull.approve("bob")
     for pull in pulls:
         pull.merge("bob", "squash")
     job = world.deploy()
@@ -92,7 +92,7 @@ def test_the_commits_of_a_rebase_are_deployed_as_one(world: CiWorld) -> None:
     pull = world.pull("web:3", branch="two")
     pull.push("alice", {"k8s/more.yaml": dump(body("ConfigMap", "more", data={"x": "1"}))})
     world.preview(pull)
-    world.review(pull)
+    pull.approve("bob")
     pull.merge("bob", "rebase")
     job = world.deploy()
     assert job.code == 0, job.log
@@ -115,7 +115,7 @@ def test_a_freeze_keeps_a_merge_from_being_deployed(world: CiWorld) -> None:
     freeze = 'freeze = { { from = "2020-01-01", to = "2120-01-01", reason = "for good" } },'
     pull = world.pull(**{"sloth.lua": lua.replace("approval_required = true,", f"approval_required = true, {freeze}")})
     world.preview(pull)
-    world.review(pull)
+    pull.approve("bob")
     pull.merge("bob")
     job = world.deploy()
     assert job.code == 4, job.log

@@ -97,7 +97,7 @@ def test_whoever_pushed_to_it_cannot_approve_it(world: CiWorld) -> None:
 def test_a_plan_that_became_another_one_is_refused_with_the_difference(world: CiWorld) -> None:
     pull = world.pull()
     world.preview(pull)
-    world.review(pull)
+    pull.approve("bob")
     world.repo.commit("carol", "main", {"k8s/sneaked.yaml": CONFIG}, "pushed past everybody")
     pull.merge("bob")
     job = world.deploy()
@@ -114,7 +114,7 @@ def test_before_the_first_deployment_two_merges_are_one_plan_that_nobody_approve
     assert other.head == two
     for pull in (one, other):
         world.preview(pull)
-        world.review(pull)
+        pull.approve("bob")
     one.merge("bob", "squash")
     other.merge("bob", "squash")
     job = world.deploy()

@@ -225,7 +225,7 @@ def test_a_person_gets_a_cluster_until_they_end_it(
     assert "Ctrl-C ends it" in rest
     assert command.returncode == 0
     assert not config.parent.exists()
-    assert _processes(config.parent) == []
+    until(lambda: not _processes(config.parent), what="everything has ended")
 
 
 def test_a_start_that_fails_shows_the_logs(tmp_path: Path, engine: Callable[[str], Path]) -> None:

@@ -20,7 +20,7 @@ import signal
 import socket
 import subprocess
 import sys
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from pathlib import Path
 from typing import Any, Final
 
@@ -31,6 +31,8 @@ LOG: Final = "supervisor.log"
 _FIRST: Final = 20.0
 """Seconds within which the one who started this connects."""
 _PDEATHSIG: Final = 1
+_FRAIL: Final = frozenset({"kwok"})
+"""What gives up where the API server goes away while it is starting: it is started again when that is back."""
 
 
 class Supervisor:
@@ -79,15 +81,18 @@ class Supervisor:
                 self.stop(name)
             if verb in {"start", "restart"}:
                 self.start(name)
-                self.plane.wait(name, self._ended)
+                self.plane.wait(name, lambda: self._ended(besides=_FRAIL))
+                for frail in _FRAIL & self._running.keys():
+                    self.start(frail)
         except StartError as error:
             return f"failed: {error}"
         except KeyError:
             return f"failed: there is no {name} running"
         return "done"
 
-    def _ended(self) -> str | None:
-        return next((name for name, process in self._running.items() if process.poll() is not None), None)
+    def _ended(self, besides: Collection[str] = ()) -> str | None:
+        ended = (name for name, process in self._running.items() if process.poll() is not None)
+        return next((name for name in ended if name not in besides), None)
 
     def stop_all(self) -> None:
         """End everything, at once."""
