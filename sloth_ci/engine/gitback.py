@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
-from sloth_ci.core.errors import ForgeError, RenderError, RepositoryError, UsageError
+from sloth_ci.core.errors import ForgeError, RepositoryError, UsageError
 from sloth_ci.core.ledger import PendingRevert
 from sloth_ci.core.outcome import RevertStatus
 from sloth_ci.core.workflow import WorkflowSpec
 from sloth_ci.engine.ports import Forge
-from sloth_ci.engine.preview import rendered
+from sloth_ci.engine.preview import inputs_of
 from sloth_ci.engine.session import Session
 from sloth_ci.repo import Repository, Revert, revert
 from sloth_ci.repo.address import parse_address
@@ -52,7 +52,7 @@ def revert_in_git(session: Session, workflow: WorkflowSpec, pending: PendingReve
         if repository.is_ancestor(pending.bad, pending.good):
             came_after = f"{pending.good[:10]} came after {pending.bad[:10]}, so there is nothing to revert"
             return GitBack("none", None, came_after)
-        paths = _inputs(session, workflow, pending.bad)
+        paths = inputs_of(session, workflow, pending.bad)
         # After a force-push the good revision is not below the bad one: no revert of commits leads to it.
         base = repository.merge_base(pending.good, pending.bad)
         commits = [commit.sha for commit in repository.commits(base, pending.bad, paths)]
@@ -112,14 +112,6 @@ def _asked(
             f"open one from {result.branch} into {pending.branch}"
         )
     return f"{result.message}; merge {url}"
-
-
-def _inputs(session: Session, workflow: WorkflowSpec, revision: str) -> tuple[str, ...]:
-    """The paths that the render of the revision reads; where it cannot be rendered, `target_path`."""
-    try:
-        return rendered(session, workflow, revision).inputs
-    except RenderError:
-        return (workflow.target_path,)
 
 
 def _message(workflow: WorkflowSpec, pending: PendingRevert, commits: list[str]) -> str:

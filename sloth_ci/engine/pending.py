@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from sloth_ci.core.errors import RenderError, UsageError
+from sloth_ci.core.errors import UsageError
 from sloth_ci.core.workflow import WorkflowSpec
 from sloth_ci.engine.place import open_place
-from sloth_ci.engine.preview import rendered
+from sloth_ci.engine.preview import inputs_of
 from sloth_ci.engine.session import Session
 from sloth_ci.repo import Repository
 from sloth_ci.repo.revert import REVERTS
@@ -31,11 +31,7 @@ def pending_revisions(session: Session, workflow: WorkflowSpec, head: str) -> li
         return []
     if not repository.is_ancestor(good.revision, head):
         return [head]
-    try:
-        paths = rendered(session, workflow, head).inputs
-    except RenderError:
-        paths = (workflow.target_path,)
-    found = repository.commits(good.revision, head, paths, limit=_MOST + 1)
+    found = repository.commits(good.revision, head, inputs_of(session, workflow, head), limit=_MOST + 1)
     if len(found) > _MOST:
         return [head]
     passed = {held.revision for held in ledger.held} | {sha for commit in found for sha in commit.trailer(REVERTS)}

@@ -38,6 +38,14 @@ def rendered(session: Session, workflow: WorkflowSpec, revision: str, *, missing
     )
 
 
+def inputs_of(session: Session, workflow: WorkflowSpec, revision: str, *, missing_ok: bool = False) -> tuple[str, ...]:
+    """The paths that the render of a revision (a full sha) reads; where it cannot be rendered, `target_path`."""
+    try:
+        return rendered(session, workflow, revision, missing_ok=missing_ok).inputs
+    except RenderError:
+        return (workflow.target_path,)
+
+
 def desired_at(session: Session, workflow: WorkflowSpec, revision: str) -> Desired:
     """What a revision declares, as the planner takes it."""
     session.observer.phase(f"render {revision[:10]}")

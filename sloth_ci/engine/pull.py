@@ -4,11 +4,10 @@ from __future__ import annotations
 
 from msgspec.structs import replace
 
-from sloth_ci.core.errors import RenderError
 from sloth_ci.core.plan import Plan
 from sloth_ci.core.planner import merge_conflict
 from sloth_ci.core.workflow import WorkflowSpec
-from sloth_ci.engine.preview import is_deployed, plan_at, preview_revisions, rendered
+from sloth_ci.engine.preview import inputs_of, is_deployed, plan_at, preview_revisions
 from sloth_ci.engine.session import Session
 from sloth_ci.repo.merging import merged
 
@@ -38,19 +37,12 @@ def changed_inputs(session: Session, workflow: WorkflowSpec, base: str, head: st
     """
     repository = session.repository(workflow.repository)
     start = repository.merge_base(base, head) or base
-    inputs = {path for revision in (start, head) for path in _inputs(session, workflow, revision)}
+    inputs = {path for revision in (start, head) for path in inputs_of(session, workflow, revision, missing_ok=True)}
 
     def is_input(path: str) -> bool:
         return any(one in ("", path) or path.startswith(f"{one}/") for one in inputs)
 
     return sorted(change.path for change in repository.changed(start, head) if is_input(change.path))
-
-
-def _inputs(session: Session, workflow: WorkflowSpec, revision: str) -> tuple[str, ...]:
-    try:
-        return rendered(session, workflow, revision, missing_ok=True).inputs
-    except RenderError:
-        return (workflow.target_path,)
 
 
 def preview_builtin(session: Session, workflow: WorkflowSpec, head: str) -> Plan:
