@@ -10,6 +10,7 @@ import asyncio
 import hashlib
 import http.client
 import http.server
+import itertools
 import json
 import socket
 import ssl
@@ -130,15 +131,15 @@ Chooser = Callable[[Call], Fault | None]
 
 
 def share(rate: float, *, seed: int = 0, faults: Sequence[Fault] = COMMON) -> Chooser:
-    """A chooser that lets this share of requests fail. The same request fails in the same way in every run.
+    """A chooser that lets this share of requests fail, with each of the faults in turn: none is left out by chance.
 
-    It depends on the method, path and number of a request alone, not on what other threads ask meanwhile.
+    Which requests fail depends on their method, path and number alone, not on what other threads ask meanwhile.
     """
+    turn = itertools.cycle(faults)
 
     def choose(call: Call) -> Fault | None:
         digest = hashlib.sha256(f"{seed} {call.method} {call.path} {call.nth}".encode()).digest()
-        unlucky = int.from_bytes(digest[:8]) < rate * 2**64
-        return faults[digest[8] % len(faults)] if unlucky else None
+        return next(turn) if int.from_bytes(digest[:8]) < rate * 2**64 else None
 
     return choose
 
