@@ -40,9 +40,9 @@ def answer_comment(job: Job) -> int:
         return 0
     if not job.forge.may_write(said.author):
         job.observer.log("warn", f"{said.author} may not push to {event.repository}, so the command is not followed")
-        job.forge.react(said.id, "confused")
+        job.forge.react(event.number, said.id, "confused")
         return 0
-    job.forge.react(said.id, "eyes")
+    job.forge.react(event.number, said.id, "eyes")
     return _Conversation(job, said, line, job.forge.pull_request(event.number)).follow()
 
 
@@ -55,19 +55,19 @@ class _Conversation:
     def follow(self) -> int:
         """Do it, and answer."""
         try:
-            now = self._job.forge.find_comment(self._said.id)
+            now = self._job.forge.find_comment(self._pull.number, self._said.id)
             if now.edited or now.body != self._said.body:
                 raise UsageError("the comment was edited after it was written", "write a new comment")
             code, message = self._do()
         except SlothError as error:
             self._answer("refused" if isinstance(error, _REFUSALS) else "failed", error.message, error.hint)
-            self._job.forge.react(self._said.id, "-1")
+            self._job.forge.react(self._pull.number, self._said.id, "-1")
             self._job.observer.log("error", error.message)
             finish(self._job)
             return error.exit_code
         if message is not None:
             self._answer("failed" if code else "done", message)
-        self._job.forge.react(self._said.id, "-1" if code else "+1")
+        self._job.forge.react(self._pull.number, self._said.id, "-1" if code else "+1")
         return code
 
     def _do(self) -> tuple[int, str | None]:

@@ -1,4 +1,4 @@
-"""What a run in CI asks of the forge. `forge.github.GitHub` satisfies it; GitLab's twin will."""
+"""What a run in CI asks of the forge. `forge.github.GitHub` and `forge.gitlab.GitLab` satisfy it."""
 
 from __future__ import annotations
 
@@ -14,6 +14,7 @@ from sloth_ci.core.review import (
     PlanCheck,
     Protection,
     PullRequest,
+    Reaction,
     Review,
 )
 from sloth_ci.engine.ports import Forge as GitForge
@@ -25,6 +26,10 @@ class Forge(GitForge, Protocol):
     @property
     def requests(self) -> int:
         """How many requests were made so far: forges count them, too."""
+
+    @property
+    def speaks(self) -> bool:
+        """Whether the token of this run may say anything at all: write comments and checks."""
 
     # --- the change under review
 
@@ -43,6 +48,9 @@ class Forge(GitForge, Protocol):
         A dismissed review is no word. A comment counts for the head that it was written on: where that cannot be told
         from the times of the plan's check, `sha` is None.
         """
+
+    def unmet(self, pull: PullRequest) -> list[str]:
+        """What the forge's own approval rules still ask for, in words. Empty where it has none, or enforces them itself."""
 
     def head_since(self, pull: PullRequest) -> float | None:
         """Since when (Unix seconds) the pull request has the head that it has; None where that cannot be told."""
@@ -73,13 +81,16 @@ class Forge(GitForge, Protocol):
     def comment(self, pull: PullRequest, marker: str, body: str) -> str:
         """Our one comment of this marker on a pull request, written or updated in place. Returns its URL."""
 
-    def find_comment(self, comment_id: int) -> Comment:
-        """A comment as it is now."""
+    def find_comment(self, number: int, comment_id: int) -> Comment:
+        """A comment on a pull request as it is now."""
 
-    def react(self, comment_id: int, reaction: str) -> None:
-        """Acknowledge a comment: `eyes`, `+1`, `-1`, `rocket`, `confused`."""
+    def react(self, number: int, comment_id: int, reaction: Reaction) -> None:
+        """Acknowledge a comment on a pull request."""
 
     # --- deployments
+
+    def frozen(self) -> str | None:
+        """The freeze that the forge itself holds against deployments now, in words: `frozen until ...`; None where none does."""
 
     def protection(self, environment: str) -> Protection | None:
         """What the forge demands for an environment of this run; None where there is no such environment or no rule."""

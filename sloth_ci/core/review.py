@@ -11,6 +11,9 @@ class PullRequest(msgspec.Struct, frozen=True, kw_only=True):
     """A pull request of GitHub, a merge request of GitLab."""
 
     number: int
+    """GitLab calls it `iid`."""
+    sigil: Literal["#", "!"] = "#"
+    """What the forge writes before the number of one."""
     url: str
     title: str
     author: str
@@ -24,6 +27,11 @@ class PullRequest(msgspec.Struct, frozen=True, kw_only=True):
     """Whether its head is in another repository, by somebody who may have no rights in this one."""
     merge_sha: str | None = None
     """The commit that brought it to the base branch; None before that."""
+
+    @property
+    def name(self) -> str:
+        """As people of its forge write it: `#7`, `!7`."""
+        return f"{self.sigil}{self.number}"
 
 
 class Review(msgspec.Struct, frozen=True, kw_only=True):
@@ -99,6 +107,7 @@ class Overlap(msgspec.Struct, frozen=True, kw_only=True):
     """Another open pull request that changes the same manifests."""
 
     number: int
+    sigil: Literal["#", "!"] = "#"
     title: str
     url: str
     files: tuple[str, ...]
@@ -115,5 +124,8 @@ class Comment(msgspec.Struct, frozen=True, kw_only=True):
     edited: bool = False
     """Whether it is not what it was when it was written."""
 
+
+Reaction = Literal["eyes", "+1", "-1", "confused"]
+"""How a command is acknowledged, as GitHub names it: seen, done, not done, not followed."""
 
 DeploymentState = Literal["in_progress", "success", "failure", "inactive"]

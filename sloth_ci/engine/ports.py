@@ -26,6 +26,10 @@ class Forge(Protocol):
     """What a forge does for Git that a push does not."""
 
     @property
+    def request_word(self) -> str:
+        """What the forge calls a change under review: `pull request`, `merge request`."""
+
+    @property
     def repository(self) -> str:
         """The one that it speaks of, as `RepositorySpec.url` may name it: `owner/name`."""
 

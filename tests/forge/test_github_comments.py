@@ -140,18 +140,18 @@ def test_white_space_that_github_takes_off_the_end_is_no_cut(
 def test_a_comment_of_a_person(shop: Shop, pull: Pull) -> None:
     comment = pull.comment("bob", "/sloth help")
     forge = shop.forge()
-    found = forge.find_comment(comment.id)
+    found = forge.find_comment(pull.number, comment.id)
     assert (found.id, found.author, found.body, found.edited) == (comment.id, "bob", "/sloth help", False)
     assert found.created == seconds_of(comment.created_at)
     shop.repo.edit_comment(comment, "bob", "/sloth deploy production")
-    assert forge.find_comment(comment.id).edited
+    assert forge.find_comment(pull.number, comment.id).edited
 
 
 def test_a_reaction_twice_is_one(shop: Shop, pull: Pull) -> None:
     comment = pull.comment("bob", "/sloth help")
     forge: GitHub = shop.forge()
-    forge.react(comment.id, "eyes")
-    forge.react(comment.id, "eyes")
-    forge.react(comment.id, "+1")
+    forge.react(pull.number, comment.id, "eyes")
+    forge.react(pull.number, comment.id, "eyes")
+    forge.react(pull.number, comment.id, "+1")
     assert [(made.login, made.content) for made in comment.reactions] == [(US, "eyes"), (US, "+1")]
-    assert not forge.find_comment(comment.id).edited
+    assert not forge.find_comment(pull.number, comment.id).edited

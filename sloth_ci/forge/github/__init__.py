@@ -15,6 +15,7 @@ from sloth_ci.core.review import (
     PlanCheck,
     Protection,
     PullRequest,
+    Reaction,
     Review,
 )
 from sloth_ci.forge.github import commits, pulls
@@ -31,6 +32,8 @@ def _log(message: str) -> None:
 
 class GitHub:
     """One repository of GitHub, seen with the token of a job. Satisfies `ci.ports.Forge`."""
+
+    request_word = "pull request"
 
     def __init__(
         self,
@@ -66,6 +69,11 @@ class GitHub:
         return self._client.requests
 
     @property
+    def speaks(self) -> bool:
+        """A job of GitHub has a token, and what it may not do with it is an error that names the permission."""
+        return True
+
+    @property
     def login(self) -> str:
         """Who the token is of: `github-actions[bot]` for a job's own."""
         return self._client.login
@@ -93,6 +101,10 @@ class GitHub:
     def reviews(self, pull: PullRequest) -> list[Review]:
         return self._people.reviews(pull)
 
+    def unmet(self, pull: PullRequest) -> list[str]:  # noqa: ARG002
+        """GitHub holds a merge to its own rules, and who may go round them is its administrators' business."""
+        return []
+
     def head_since(self, pull: PullRequest) -> float | None:
         """Since when the head was there with its plan, in Unix seconds; None where that cannot be told, as of a fork.
 
@@ -118,11 +130,15 @@ class GitHub:
     def comment(self, pull: PullRequest, marker: str, body: str) -> str:
         return self._thread.write(pull.number, marker, body)
 
-    def find_comment(self, comment_id: int) -> Comment:
+    def find_comment(self, number: int, comment_id: int) -> Comment:  # noqa: ARG002 - GitHub counts them by repository
         return self._thread.find(comment_id)
 
-    def react(self, comment_id: int, reaction: str) -> None:
+    def react(self, number: int, comment_id: int, reaction: Reaction) -> None:  # noqa: ARG002 - likewise
         self._thread.react(comment_id, reaction)
+
+    def frozen(self) -> str | None:
+        """GitHub has no freezes; those of the Lua file are held anyway."""
+        return None
 
     def protection(self, environment: str) -> Protection | None:
         return self._deployments.protection(environment)
