@@ -8,10 +8,10 @@ from typing import Any
 import pytest
 from github import Auth, Github, GithubException
 
+from support.forges.clock import seconds_of
 from support.github import FakeGitHub, Pull, Refused, Repository, shapes_pull
 from support.github.accounts import Token
 from support.github.asking import ask
-from support.github.clock import seconds_of
 from support.github.fake import Violations
 from support.gitrepo import GitRepo
 

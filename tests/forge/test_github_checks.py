@@ -7,8 +7,8 @@ import pytest
 from sloth_ci.core.errors import ForgeError
 from sloth_ci.core.review import Annotation
 from sloth_ci.forge.github import GitHub
+from support.forges.clock import seconds_of
 from support.github.accounts import App
-from support.github.clock import seconds_of
 from support.github.model import CheckRun, CheckSuite
 from support.github_shop import FILE, Shop, plan_report
 

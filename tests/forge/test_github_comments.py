@@ -7,7 +7,7 @@ import pytest
 from sloth_ci.core.errors import ForgeError
 from sloth_ci.core.review import PullRequest
 from sloth_ci.forge.github import GitHub
-from support.github.clock import seconds_of
+from support.forges.clock import seconds_of
 from support.github.model import Comment
 from support.github.pull import Pull
 from support.github_shop import Shop, seen

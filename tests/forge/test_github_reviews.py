@@ -7,8 +7,8 @@ import pytest
 from sloth_ci.core.codeowners import Owned
 from sloth_ci.core.errors import ForgeError
 from sloth_ci.core.review import Review
-from support.github.bare import Signature
-from support.github.clock import seconds_of
+from support.forges.bare import Signature
+from support.forges.clock import seconds_of
 from support.github_shop import FILE, Shop, plan_report, seen
 
 APPROVE = "/sloth approve"

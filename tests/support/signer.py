@@ -6,7 +6,8 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 
 from sloth_ci.core.errors import BranchRefused, ForgeError, StateMoved
-from support.github.bare import Bare, Signature
+from support.forges.bare import Signature
+from support.github.bare import Bare
 
 AUTHOR = Signature("github-actions[bot]", "github-actions[bot]@users.noreply.github.com", 1_767_400_000.0)
 

@@ -16,7 +16,7 @@ import threading
 import time
 from pathlib import Path
 
-from support.github.clock import Clock
+from support.forges.clock import Clock
 from support.github.fake import FakeGitHub
 
 

@@ -16,8 +16,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
+from support.forges.bare import ZERO, Signature
 from support.github import shapes, shapes_git, shapes_pull, shapes_run
-from support.github.bare import ZERO, Signature
 
 if TYPE_CHECKING:
     from support.github.fake import FakeGitHub

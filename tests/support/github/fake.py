@@ -24,15 +24,16 @@ from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Final, Self
 
+from support.forges.clock import Clock
+from support.forges.record import Record
+from support.forges.unhappy import Unhappy
 from support.github import description
 from support.github.accounts import ACTIONS, ACTIONS_BOT, ALL, Account, App, Permissions, Team, Token
 from support.github.bare import WEB, Bare
-from support.github.clock import Clock
 from support.github.graphql import GraphQL
-from support.github.record import Record
 from support.github.repository import Repository
 from support.github.server import Server
-from support.github.unhappy import Unhappy
+from support.github.unhappy import LIMITS, Fault
 from support.gitrepo import GitRepo
 
 if TYPE_CHECKING:
@@ -58,7 +59,7 @@ class FakeGitHub:
         self.graphql = GraphQL(self, descriptions / GRAPHQL_FILE)
         self.clock = clock or Clock()
         self.record = Record()
-        self.unhappy = Unhappy()
+        self.unhappy: Unhappy[Fault] = Unhappy(LIMITS)
         self.lock = threading.RLock()
         """Held by whoever reads or writes the state: a request, or a test that runs beside one."""
         self.accounts: dict[str, Account] = {}

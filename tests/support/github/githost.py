@@ -8,9 +8,9 @@ from email.message import Message
 from typing import TYPE_CHECKING, Final
 from urllib.parse import parse_qs, urlsplit
 
+from support.forges.bare import ZERO
 from support.githttp import GitAnswer, run_backend
 from support.github.accounts import Token, at_least
-from support.github.bare import ZERO
 
 if TYPE_CHECKING:
     from support.github.fake import FakeGitHub

@@ -6,8 +6,9 @@ import base64
 import binascii
 from typing import TYPE_CHECKING, Any
 
+from support.forges.bare import Signature
 from support.github import graph_objects
-from support.github.bare import WEB, Signature
+from support.github.bare import WEB
 from support.github.graph_common import Asking, Denied, Node
 from support.github.pull import Refused
 

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, Final
 
+from support.forges.diffs import FileChange
 from support.github import shapes
-from support.github.diffs import FileChange
 from support.github.graph_common import Asking, Denied, Node, connection
 from support.github.model import Comment, Label, Review
 from support.github.pull import Pull

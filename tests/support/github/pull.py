@@ -5,8 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Literal
 
-from support.github.bare import Conflict, Signature
-from support.github.diffs import FileChange
+from support.forges.bare import Conflict, Signature
+from support.forges.diffs import FileChange
 from support.github.model import Comment, Label, Mergedness, Review
 
 if TYPE_CHECKING:

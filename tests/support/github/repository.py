@@ -6,9 +6,10 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
+from support.forges.bare import ZERO, Signature
+from support.forges.clock import iso
 from support.github.accounts import ACTIONS_BOT, Account, App, Level, at_least
-from support.github.bare import ZERO, Bare, Signature
-from support.github.clock import iso
+from support.github.bare import Bare
 from support.github.model import (
     Approval,
     CheckRun,

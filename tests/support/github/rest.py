@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from werkzeug.datastructures import Headers
 
+from support.forges.judge import Answered, Asked
 from support.github import (
     rest_checks,
     rest_deployments,
@@ -20,7 +21,6 @@ from support.github import (
 )
 from support.github.accounts import Token
 from support.github.call import Answer, Call, Route, accepted_permissions, authorize, find_route, parse_query
-from support.github.description import Answered, Asked
 from support.github.pull import Refused
 
 if TYPE_CHECKING:

@@ -5,9 +5,9 @@ from __future__ import annotations
 from typing import Any
 from urllib.parse import urlencode
 
+from support.forges.bare import ZERO
 from support.github import shapes, shapes_git
 from support.github.accounts import LEVELS, at_least
-from support.github.bare import ZERO
 from support.github.call import Answer, Call, route
 from support.github.model import Push
 from support.github.pull import Refused

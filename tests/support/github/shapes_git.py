@@ -5,9 +5,9 @@ from __future__ import annotations
 import base64
 from typing import TYPE_CHECKING, Any
 
+from support.forges.bare import CommitInfo
+from support.forges.diffs import FileChange
 from support.github import shapes
-from support.github.bare import CommitInfo
-from support.github.diffs import FileChange
 
 if TYPE_CHECKING:
     from support.github.repository import Repository

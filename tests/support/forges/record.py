@@ -14,7 +14,7 @@ class Exchange:
 
     method: str
     path: str
-    """Below the API's root for REST (`/repos/acme/shop/pulls/1`), else as it was asked (`/acme/shop.git/info/refs`)."""
+    """Below the API's root for REST (`/repos/acme/shop/pulls/1`, `/projects/1/merge_requests/1`), else as it was asked (`/acme/shop.git/info/refs`)."""
     query: str
     body: str
     """As text; empty for Git's packs, whose content is in `Record.pushed`."""

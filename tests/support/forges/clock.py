@@ -11,7 +11,7 @@ START: Final = 1_767_312_000.0
 
 
 class Clock:
-    """Seconds since the epoch, whole ones in what the forge says, as GitHub does."""
+    """Seconds since the epoch, whole ones in what the forge says, as forges do."""
 
     def __init__(self, start: float = START) -> None:
         self._now = start
@@ -29,12 +29,12 @@ class Clock:
             return self._now
 
     def tick(self) -> str:
-        """A second later, as GitHub writes it: no two things happen at the same time unless a test wants them to."""
+        """A second later, as forges write it: no two things happen at the same time unless a test wants them to."""
         return iso(self.advance(1))
 
 
 def iso(seconds: float) -> str:
-    """A time as GitHub writes it: `2026-01-02T00:00:00Z`."""
+    """A time as forges write it: `2026-01-02T00:00:00Z`."""
     return datetime.fromtimestamp(int(seconds), UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
 
 

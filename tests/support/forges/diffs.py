@@ -1,4 +1,4 @@
-"""What two trees differ in, a file at a time, as GitHub's API says it: read from what Git prints."""
+"""What two trees differ in, a file at a time: read from what Git prints."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ class FileChange(NamedTuple):
     """A file."""
 
     status: str
-    """As GitHub says it: added, modified, removed, renamed."""
+    """In words: added, modified, removed, renamed."""
     path: str
     previous: str | None
     additions: int
