@@ -15,9 +15,11 @@ import pytest
 import requests
 
 from sloth_ci.core.errors import ForgeError
+from sloth_ci.forge.errors import Denied, Invalid, Missing, Unclear
 from sloth_ci.forge.github import GitHub, client
-from sloth_ci.forge.github.errors import Asker, Denied, Invalid, Missing, No, Unclear, explained, said_in
-from sloth_ci.forge.github.silence import api_of, silence
+from sloth_ci.forge.github.errors import Asker, No, api_of, explained, said_in
+from sloth_ci.forge.patience import PATIENCE
+from sloth_ci.forge.silence import silence
 from support.github.unhappy import Fault
 from support.github_shop import Shop, plan_report, seen
 
@@ -72,7 +74,7 @@ def test_patience_has_an_end(shop: Shop) -> None:
     with pytest.raises(Unclear, match=r"cannot read pull request #1: GitHub said: Server Error \(HTTP 502\)"):
         shop.forge().pull_request(1)
     assert trouble.met == 7
-    assert sum(shop.naps) <= client.PATIENCE
+    assert sum(shop.naps) <= PATIENCE
 
 
 def test_what_is_looked_up_first_has_an_end_too(shop: Shop) -> None:
@@ -82,14 +84,14 @@ def test_what_is_looked_up_first_has_an_end_too(shop: Shop) -> None:
     shop.fake.unhappy.add("502", method="GET", path="/comments$", times=1000)
     with pytest.raises(Unclear):
         shop.forge().comment(known, "m", "report")
-    assert sum(shop.naps) <= 2 * client.PATIENCE
+    assert sum(shop.naps) <= 2 * PATIENCE
 
 
 def test_a_run_that_is_to_end_does_not_wait(shop: Shop) -> None:
     shop.opened()
     shop.fake.unhappy.add("secondary-limit", method="GET", path=READ)
     forge = shop.forge()
-    forge._client._pause = lambda seconds: True
+    forge._client._patience.pause = lambda seconds: True
     with pytest.raises(ForgeError, match="limit of requests"):
         forge.pull_request(1)
 

@@ -20,10 +20,11 @@ from sloth_ci.core.review import (
 )
 from sloth_ci.forge.github import commits, pulls
 from sloth_ci.forge.github.checks import Checks
-from sloth_ci.forge.github.client import Client, sleep
+from sloth_ci.forge.github.client import Client
 from sloth_ci.forge.github.comments import Thread
 from sloth_ci.forge.github.deployments import Deployments
 from sloth_ci.forge.github.people import People
+from sloth_ci.forge.patience import sleep
 
 
 def _log(message: str) -> None:

@@ -9,8 +9,8 @@ from typing import Any
 
 from sloth_ci.core.errors import ForgeError
 from sloth_ci.core.review import Annotation, CheckReport, PlanCheck
+from sloth_ci.forge.errors import Invalid, Missing
 from sloth_ci.forge.github.client import Client
-from sloth_ci.forge.github.errors import Invalid, Missing
 from sloth_ci.forge.github_payload import seconds_of
 
 WRITE = "checks: write"

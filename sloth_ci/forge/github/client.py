@@ -6,7 +6,6 @@ works on GitHub's own JSON instead.
 
 from __future__ import annotations
 
-import itertools
 import re
 import time
 from collections.abc import Callable, Mapping
@@ -16,25 +15,16 @@ from typing import Any, TypeVar
 
 from sloth_ci import __version__
 from sloth_ci.core.errors import ForgeError
-from sloth_ci.forge.github.errors import Asker, Denied, No, Unclear, explained, said_in
-from sloth_ci.forge.github.silence import api_of, silence
+from sloth_ci.forge.errors import Denied
+from sloth_ci.forge.github.errors import Asker, No, api_of, explained, said_in
+from sloth_ci.forge.patience import Patience, Refused, sleep
+from sloth_ci.forge.silence import silence
 
 T = TypeVar("T")
 
-PATIENCE = 180.0
-"""Seconds that are waited, in all, for one thing to succeed. The usual pause of a secondary limit is a minute."""
 _TIMEOUT = 20
 """Seconds for one answer."""
-_TRIES = 6
-_WORTH_A_WORD = 4.0
-"""Seconds of waiting that are said: a job that stands still without a word looks as if it hung."""
 _NEXT = re.compile(r'<([^>]+)>;\s*rel="next"')
-
-
-def sleep(seconds: float) -> bool:
-    """Wait, and never ask for the end."""
-    time.sleep(seconds)
-    return False
 
 
 class Client:
@@ -58,8 +48,7 @@ class Client:
         self.here = f"/repos/{repository}"
         self.environ = environ
         self._token = token
-        self._notice = notice
-        self._pause = pause
+        self._patience = Patience(notice, pause, clock)
         self._clock = clock
         self._lock = RLock()
         self._login = ""
@@ -144,15 +133,7 @@ class Client:
 
     def repeated(self, once: Callable[[], T]) -> T:
         """Do something that first looks what is there already, until GitHub says clearly that it was done."""
-        until = self._clock() + PATIENCE
-        for attempt in itertools.count():
-            try:
-                return once()
-            except Unclear as error:
-                wait = 2.0**attempt
-                if attempt >= _TRIES or self._clock() + wait > until or self._waited(wait, error.message):
-                    raise
-        raise AssertionError("count() does not end")
+        return self._patience.repeated(once)
 
     def _request(self, verb: str, url: str, params: Mapping[str, str], body: Any = None) -> tuple[dict[str, Any], Any]:
         self.requests += 1
@@ -165,8 +146,8 @@ class Client:
     def _ask(self, what: str, needs: str, call: Callable[[], T], *, repeat: bool = True) -> T:
         if not self._token:
             raise Denied(f"cannot {what}: there is no token", "give `github-token: ${{ github.token }}`")
-        until = self._clock() + PATIENCE
-        for attempt in itertools.count():
+
+        def once() -> T:
             try:
                 with self._lock:
                     return call()
@@ -174,19 +155,14 @@ class Client:
                 no = error.no
             except self._refusals as error:
                 no = _no(error, api_of(self.environ))
-            now = self._clock()
-            wait = no.pause(attempt, now)
-            if wait is None or attempt >= _TRIES or now + wait > until or (no.unclear and not repeat):
-                raise self._explained(no, what, needs)
-            if self._waited(wait, no.in_short(self._token)):
-                raise self._explained(no, what, needs)
-        raise AssertionError("count() does not end")
+            raise Refused(
+                pause=no.pause,
+                unclear=no.unclear,
+                in_short=no.in_short(self._token),
+                error=lambda: self._explained(no, what, needs),
+            )
 
-    def _waited(self, seconds: float, why: str) -> bool:
-        """Wait, with a word where it takes long. Says whether the run is to end instead."""
-        if seconds >= _WORTH_A_WORD:
-            self._notice(f"{why}; trying again in {seconds:.0f} s")
-        return self._pause(seconds)
+        return self._patience.ask(once, repeat=repeat)
 
     def _explained(self, no: No, what: str, needs: str) -> ForgeError:
         return explained(no, what, needs, Asker(self._token, self.environ, self._clock()))

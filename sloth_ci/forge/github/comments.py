@@ -6,8 +6,8 @@ from typing import Any
 
 from sloth_ci.core.errors import ForgeError
 from sloth_ci.core.review import Comment
+from sloth_ci.forge.errors import Missing
 from sloth_ci.forge.github.client import Client
-from sloth_ci.forge.github.errors import Missing
 from sloth_ci.forge.github_payload import comment_of, login_of
 
 WRITE = "pull-requests: write"

@@ -7,8 +7,8 @@ from base64 import b64encode
 from collections.abc import Callable, Mapping
 
 from sloth_ci.core.errors import BranchRefused, ForgeError, StateMoved
+from sloth_ci.forge.errors import Invalid
 from sloth_ci.forge.github.client import Client
-from sloth_ci.forge.github.errors import Invalid
 
 WRITE = "contents: write"
 LABEL = "sloth-revert"

@@ -7,8 +7,8 @@ from typing import Any
 from urllib.parse import quote
 
 from sloth_ci.core.review import DeploymentState, Protection
+from sloth_ci.forge.errors import Missing
 from sloth_ci.forge.github.client import Client
-from sloth_ci.forge.github.errors import Missing
 
 WRITE = "deployments: write"
 READ = "deployments: read"

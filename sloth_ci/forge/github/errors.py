@@ -1,42 +1,19 @@
-"""What GitHub says no with, and the error that a person can act on.
-
-ForgeError
-├── Missing     it is not there, or this token may not see it
-├── Denied      this token may not do it
-├── Invalid     understood, and not possible
-└── Unclear     the answer was lost: GitHub may have done it or not
-"""
+"""What GitHub says no with, and the error that a person can act on."""
 
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from datetime import UTC, datetime
 from typing import Any, NamedTuple
 
 from sloth_ci.core.errors import ForgeError
-from sloth_ci.forge.github.silence import api_of
+from sloth_ci.forge.errors import Denied, Invalid, Missing, Unclear, plain
+from sloth_ci.forge.silence import without_user
 
-_SAID_LIMIT = 400
 _SECONDARY_WAIT = 60.0
 """What GitHub asks for where it names no time."""
 _FORKS = "report it from a second workflow, on `workflow_run`, which runs with the rights of this repository"
-
-
-class Missing(ForgeError):
-    """It is not there, or the token may not see it: GitHub does not tell these apart."""
-
-
-class Denied(ForgeError):
-    """The token may not do it."""
-
-
-class Invalid(ForgeError):
-    """GitHub understood, and it is not possible."""
-
-
-class Unclear(ForgeError):
-    """The answer was lost on its way: GitHub may have done it or not."""
 
 
 class Asker(NamedTuple):
@@ -79,7 +56,7 @@ class No(NamedTuple):
         """What it is, for whoever waits for it to pass."""
         if self.limited:
             return "GitHub's limit of requests is reached"
-        said = _plain(self.said, token)
+        said = plain(self.said, token)
         if self.status is None:
             return f"GitHub does not answer ({said})"
         return f"GitHub said: {said or 'nothing more'} ({self.code})"
@@ -122,7 +99,7 @@ def said_in(body: Any) -> str:
 
 def explained(no: No, what: str, needs: str, asker: Asker) -> ForgeError:
     """The error for a refusal. `what` was tried ("write the comment"), `needs` is the permission that it takes."""
-    said = _plain(no.said, asker.token)
+    said = plain(no.said, asker.token)
     if no.limited:
         wait = no.pause(0, asker.now) or 0.0
         until = datetime.fromtimestamp(asker.now + wait, UTC)
@@ -211,10 +188,6 @@ def _read_only(environ: Mapping[str, str]) -> str:
     return "" if head and head["full_name"] == base["full_name"] else "this run is for a pull request from a fork"
 
 
-def _plain(text: str, token: str) -> str:
-    line = " ".join(_printable(text.replace(token, "***") if token else text).split())
-    return line if len(line) <= _SAID_LIMIT else f"{line[:_SAID_LIMIT]} ..."
-
-
-def _printable(text: Iterable[str]) -> str:
-    return "".join(c if c.isprintable() else " " for c in text)
+def api_of(environ: Mapping[str, str]) -> str:
+    """Where the API is, without a user: GitHub Enterprise has its own."""
+    return without_user(environ.get("GITHUB_API_URL") or "https://api.github.com")

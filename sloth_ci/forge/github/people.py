@@ -12,10 +12,10 @@ from sloth_ci.core.codeowners import Owned
 from sloth_ci.core.errors import UsageError
 from sloth_ci.core.review import PullRequest, Review
 from sloth_ci.core.slash import find_command
+from sloth_ci.forge.errors import Denied, Missing
 from sloth_ci.forge.github.checks import Checks
 from sloth_ci.forge.github.client import Client
 from sloth_ci.forge.github.comments import Thread
-from sloth_ci.forge.github.errors import Denied, Missing
 from sloth_ci.forge.github.pulls import READ
 from sloth_ci.forge.github_payload import login_of, seconds_of
 

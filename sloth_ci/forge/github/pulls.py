@@ -7,8 +7,8 @@ from collections.abc import Sequence
 from typing import NamedTuple
 
 from sloth_ci.core.review import Overlap, PullRequest
+from sloth_ci.forge.errors import Invalid, Missing
 from sloth_ci.forge.github.client import Client
-from sloth_ci.forge.github.errors import Invalid, Missing
 from sloth_ci.forge.github_payload import pull_of
 
 READ = "pull-requests: read"

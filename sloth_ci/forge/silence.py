@@ -10,9 +10,9 @@ from collections.abc import Iterator, Mapping
 _USER = re.compile(r"//[^/@]*@")
 
 
-def api_of(environ: Mapping[str, str]) -> str:
-    """Where the API is, without a user: GitHub Enterprise has its own."""
-    return _USER.sub("//", (environ.get("GITHUB_API_URL") or "https://api.github.com").rstrip("/"))
+def without_user(url: str) -> str:
+    """An address as it may be shown: no user, no password."""
+    return _USER.sub("//", url.rstrip("/"))
 
 
 def silence(error: BaseException, url: str) -> str:
