@@ -277,11 +277,12 @@ def controller(**kwargs: Any) -> None:
 def ci() -> None:
     """Do what this CI job is for: rehearse a pull request, deploy a push, answer a comment, look for drift.
 
-    The action and the template run it. It reads the job's event, and its inputs as INPUT_ variables.
+    The action and the template run it. It reads the job's event from the environment, and its inputs: INPUT_ variables on
+    GitHub, SLOTH_ variables on GitLab.
 
     \b
     Example:
-      sloth-ci ci     # in a job of GitHub Actions: `sloth-ci init --ci github` writes one
+      sloth-ci ci     # in a job of GitHub Actions or GitLab CI: `sloth-ci init` writes one
     """
     from sloth_ci.ci.main import run as run_job
 

@@ -32,7 +32,7 @@ class BaseLua:
         if given and self.path is None:
             raise UsageError(
                 f"there is no workflow file {given} on the base branch ({self.revision[:10]})",
-                "merge it first: the Lua of a pull request is not run",
+                "merge it first: what is under review is not run",
             )
 
     @property

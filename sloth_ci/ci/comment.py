@@ -87,7 +87,7 @@ class _Conversation:
             if command.verb in acts:
                 return acts[command.verb](run, command)
         if command.verb == "help":
-            job.forge.comment(pull, self._marker, help_answer())
+            job.forge.comment(pull, self._marker, help_answer(job.forge.request_word))
             return 0, None
         return self._preview()
 
@@ -111,14 +111,14 @@ class _Conversation:
         if pull.fork and pull.state == "open":
             raise ApprovalError("what a fork has is deployed after its merge, and not before", "merge it first")
         if pull.state == "closed":
-            raise UsageError(f"#{pull.number} is closed", "deploy what is merged or open")
+            raise UsageError(f"{pull.name} is closed", "deploy what is merged or open")
         revision = pull.merge_sha if pull.state == "merged" else pull.head_sha
         assert revision is not None
         for workflow in self._workflows(run, command):
             branch = session.branch_of(workflow)
             if branch != pull.base_branch:
                 raise UsageError(
-                    f"{workflow.name} is deployed from {branch}, and #{pull.number} goes into {pull.base_branch}"
+                    f"{workflow.name} is deployed from {branch}, and {pull.name} goes into {pull.base_branch}"
                 )
             if pull.state == "open":
                 job.gate.belongs(revision, pull)
@@ -133,10 +133,10 @@ class _Conversation:
 
     def _deploy_unmerged(self, run: Run, workflow: WorkflowSpec, revision: str) -> SyncOutcome:
         """The environment is locked for the pull request: the next merge of another one would take this away again."""
-        session, number = run.session, self._pull.number
+        session, number, name = run.session, self._pull.number, self._pull.name
         self._up_to_date(run, workflow)
         self._bound(check_name(workflow, session))
-        there = suspend(session, workflow, self._suspension(f"deployed from #{number} before its merge"))
+        there = suspend(session, workflow, self._suspension(f"deployed from {name} before its merge"))
         if there is not None and there.pull_request != number:
             where = workflow.environment or workflow.name
             raise LockedError(
@@ -146,11 +146,11 @@ class _Conversation:
             return deploy_revision(self._job, session, workflow, revision)
         except (ApprovalError, ConflictError):
             if there is None:  # nothing was deployed, so there is nothing to keep others from
-                resume(session, workflow, by=f"#{number}, which was not deployed")
+                resume(session, workflow, by=f"{name}, which was not deployed")
             raise
 
     def _rollback(self, run: Run, command: SlashCommand) -> tuple[int, str]:
-        reason = command.reason or f"{self._said.author} asked for it on #{self._pull.number}"
+        reason = command.reason or f"{self._said.author} asked for it on {self._pull.name}"
         for workflow in reversed(self._workflows(run, command)):
             self._job.outcomes.append(rollback(run.session, workflow, reason=reason, to=self._job.inputs.to))
         return finish(self._job), reason
@@ -165,7 +165,7 @@ class _Conversation:
                 )
         return (
             0,
-            f"{command.environment} takes nothing but #{self._pull.number} until /sloth unlock {command.environment}",
+            f"{command.environment} takes nothing but {self._pull.name} until /sloth unlock {command.environment}",
         )
 
     def _unlock(self, run: Run, command: SlashCommand) -> tuple[int, str]:
@@ -181,7 +181,9 @@ class _Conversation:
         return in_order(run.session, chosen)
 
     def _suspension(self, reason: str) -> Suspension:
-        return Suspension(by=self._said.author, at=time.time(), reason=reason, pull_request=self._pull.number)
+        return Suspension(
+            by=self._said.author, at=time.time(), reason=reason, pull_request=self._pull.number, sigil=self._pull.sigil
+        )
 
     def _bound(self, name: str) -> None:
         """The plan that is shown now was shown when the comment was written. A comment has no commit of its own.
@@ -202,7 +204,7 @@ class _Conversation:
         repository = run.session.repository(workflow.repository)
         branch = run.session.branch_of(workflow)
         if not repository.is_ancestor(repository.branch_tip(branch), self._pull.head_sha):
-            raise UsageError(f"#{self._pull.number} does not have all of {branch} yet", "update its branch first")
+            raise UsageError(f"{self._pull.name} does not have all of {branch} yet", "update its branch first")
 
     @property
     def _marker(self) -> str:
@@ -217,6 +219,6 @@ class _Conversation:
             message=message,
             hint=hint,
             outcomes=self._job.outcomes,
-            run_url=self._job.run_url,
+            run_url=self._job.pages.run,
         )
         self._job.outputs.set("comment-url", self._job.forge.comment(self._pull, self._marker, body))

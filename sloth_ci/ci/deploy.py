@@ -214,7 +214,7 @@ def resume_for(session: Session, workflow: WorkflowSpec, pull: PullRequest) -> b
     suspended = suspension_of(session, workflow)
     if suspended is None or suspended.pull_request != pull.number:
         return False
-    resume(session, workflow, by=f"the end of #{pull.number}")
+    resume(session, workflow, by=f"the end of {pull.name}")
     return True
 
 
@@ -237,7 +237,7 @@ def write_back(job: Job) -> None:
     try:
         pull = job.gate.pull_of(job.event.sha)
         if pull is not None:
-            body = deployment_comment(told, sha=job.event.sha, links={"run": job.run_url}, notes=notes)
+            body = deployment_comment(told, sha=job.event.sha, links={"run": job.pages.run}, notes=notes)
             job.outputs.set("comment-url", job.forge.comment(pull, MARKER, body))
     except SlothError as error:
-        job.observer.log("warn", f"the pull request was not told: {error.message}")
+        job.observer.log("warn", f"the {job.forge.request_word} was not told: {error.message}")

@@ -8,8 +8,9 @@ import msgspec
 
 from sloth_ci.core.review import Comment, PullRequest
 
-Kind = Literal["pull_request", "merge_group", "push", "schedule", "dispatch", "comment", "review", "relay"]
-"""`dispatch`: somebody started it by hand. `relay`: the run of a fork's pull request has ended, and left a bundle."""
+Kind = Literal["pull_request", "merge_group", "push", "schedule", "dispatch", "comment", "review", "relay", "nothing"]
+"""`dispatch`: somebody started it by hand. `relay`: the run of a fork's pull request has ended, and left a bundle.
+`nothing`: a webhook told of something that nothing is to be done for."""
 
 
 class Event(msgspec.Struct, frozen=True, kw_only=True):
@@ -43,3 +44,5 @@ class Event(msgspec.Struct, frozen=True, kw_only=True):
     head_repository: str | None = None
     untrusted: bool = False
     """The job has a read-only token and no secrets: a fork's pull request, or one of Dependabot's."""
+    relayed: bool = False
+    """Another job, with rights, reports what this one leaves in a bundle."""

@@ -118,15 +118,17 @@ class ForgeGate:
         """Hold a plan against the rules. `check`: that of the plan, where it is known already."""
         rules = self.rules(workflow)
         protection = self._protection(workflow.environment) if deploying else None
-        evidence = Evidence(pull=pull, protection=protection)
+        evidence = Evidence(pull=pull, protection=protection, request_word=self._forge.request_word)
         if rules is not None and plan.brings and pull is not None:
             reviews, pushers = self._said(pull)
             evidence = Evidence(
                 pull=pull,
+                unmet=self._forge.unmet(pull),
                 protection=protection,
                 check=check or self._forge.plan_check(pull.head_sha, check_name(workflow, self._run)),
                 reviews=reviews,
                 pushers=pushers,
+                request_word=self._forge.request_word,
                 owners=self._owners(workflow, plan, pull) if rules.code_owners else {},
             )
         return judge(plan, rules, evidence)

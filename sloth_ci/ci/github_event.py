@@ -24,10 +24,6 @@ def read_event(environ: Mapping[str, str]) -> Event:
     """The event of this job. Raises UsageError for one that there is nothing to do for, naming those there are."""
     name = environ.get("GITHUB_EVENT_NAME", "")
     reader = _READERS.get(name)
-    if not name:
-        raise UsageError(
-            "this is no job of GitHub Actions", "outside of Actions use sloth-ci preview, sync, run, drift or rollback"
-        )
     if reader is None:
         raise UsageError(
             f"there is nothing to do for the event '{name}'",
@@ -53,6 +49,10 @@ def _payload(path: str) -> Payload:
 
 def _pull_request(payload: Payload, environ: Mapping[str, str]) -> Event:
     pull = pull_of(payload["pull_request"])
+    # `pull_request_target` has a token and secrets; whoever uses it wants the plan against the destinations.
+    untrusted = environ.get("GITHUB_EVENT_NAME") != "pull_request_target" and (
+        pull.fork or environ.get("GITHUB_ACTOR") == _DEPENDABOT
+    )
     return Event(
         kind="pull_request",
         action=payload.get("action", ""),
@@ -62,9 +62,8 @@ def _pull_request(payload: Payload, environ: Mapping[str, str]) -> Event:
         branch=pull.base_branch,
         pull=pull,
         number=pull.number,
-        # `pull_request_target` has a token and secrets; whoever uses it wants the plan against the destinations.
-        untrusted=environ.get("GITHUB_EVENT_NAME") != "pull_request_target"
-        and (pull.fork or environ.get("GITHUB_ACTOR") == _DEPENDABOT),
+        untrusted=untrusted,
+        relayed=untrusted,
     )
 
 

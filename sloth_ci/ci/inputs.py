@@ -1,11 +1,11 @@
-"""The inputs of the action, as the runner hands them over."""
+"""The inputs of the action and of the template, as the runner hands them over."""
 
 from __future__ import annotations
 
 import base64
 import binascii
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Literal, get_args
 
 import msgspec
@@ -19,7 +19,7 @@ WhenToComment = Literal["true", "false", "changes"]
 
 
 class Inputs(msgspec.Struct, frozen=True, kw_only=True, rename=lambda name: name.replace("_", "-")):
-    """One field for each input of action.yml; the texts there are what users read."""
+    """One field for each input; the texts in action.yml and in the template are what users read."""
 
     command: Command = "auto"
     workflow: str = ""
@@ -27,7 +27,7 @@ class Inputs(msgspec.Struct, frozen=True, kw_only=True, rename=lambda name: name
     task: str = ""
     params: str = ""
     target_path: str = ""
-    github_token: str = ""
+    token: str = ""
     kubeconfig: str = ""
     base: str = ""
     head: str = ""
@@ -69,14 +69,26 @@ class Inputs(msgspec.Struct, frozen=True, kw_only=True, rename=lambda name: name
         return int(self.approvals)
 
 
-def read_inputs(environ: Mapping[str, str]) -> Inputs:
-    """Read `INPUT_*`: the runner puts names into capitals and keeps their dashes. An empty input is one that was not given.
+def input_names() -> list[str]:
+    """As action.yml writes them, but for the token, which each CI system calls something else."""
+    return [field.encode_name for field in msgspec.structs.fields(Inputs)]
 
-    Raises UsageError for a word that an input does not know.
-    """
+
+def github_variable(name: str) -> str:
+    """Where the runner of GitHub Actions puts an input: in capitals, with its dashes."""
+    return f"INPUT_{'GITHUB-TOKEN' if name == 'token' else name.upper()}"
+
+
+def gitlab_variable(name: str) -> str:
+    """The CI/CD variable that is an input on GitLab: `SLOTH_FAIL_ON`."""
+    return f"SLOTH_{name.upper().replace('-', '_')}"
+
+
+def read_inputs(environ: Mapping[str, str], variable: Callable[[str], str] = github_variable) -> Inputs:
+    """Read the inputs. An empty one is one that was not given. Raises UsageError for a word that an input does not know."""
     given: dict[str, str] = {}
     for field in msgspec.structs.fields(Inputs):
-        value = environ.get(f"INPUT_{field.encode_name.upper()}", "")
+        value = environ.get(variable(field.encode_name), "")
         if value.strip():
             given[field.encode_name] = value
     for field in msgspec.structs.fields(Inputs):

@@ -12,8 +12,9 @@ from pathlib import Path
 from sloth_ci.ci.event import Event
 from sloth_ci.ci.gate import ForgeGate
 from sloth_ci.ci.inputs import Inputs
-from sloth_ci.ci.outputs import Outputs
+from sloth_ci.ci.outputs import FINDINGS, JUNIT, REPORT, Outputs
 from sloth_ci.ci.ports import Forge
+from sloth_ci.ci.runner import Pages
 from sloth_ci.core.errors import SlothError, UsageError
 from sloth_ci.core.events import Observer
 from sloth_ci.core.outcome import Outcome, SyncOutcome
@@ -21,14 +22,14 @@ from sloth_ci.core.plan import Plan
 from sloth_ci.core.review import Overlap
 from sloth_ci.core.workflow import WorkflowSpec
 from sloth_ci.engine.session import Stop
+from sloth_ci.report.checkrun import remarks
+from sloth_ci.report.codequality import code_quality
 from sloth_ci.report.comment import About, Failed, Shown
 from sloth_ci.report.html import html_report
+from sloth_ci.report.junit import junit
 from sloth_ci.report.summary import job_summary
 from sloth_ci.report.terminal import show_outcome, show_plan
 from sloth_ci.startup import Options, Run, Source, start, stoppable
-
-REPORT = "sloth-report.html"
-"""The report of a job, at the top of its workspace."""
 
 
 @dataclass
@@ -44,6 +45,9 @@ class Job:
     observer: Observer
     workspace: Path
     stop: Stop
+    pages: Pages
+    findings: bool = False
+    """Whether findings go into files that the CI system reads, too."""
     shown: list[Shown] = field(default_factory=list)
     outcomes: list[Outcome] = field(default_factory=list)
     problems: list[tuple[str, SlothError]] = field(default_factory=list)
@@ -65,16 +69,18 @@ class Job:
             head_sha=self.event.sha,
             base=self.event.branch or "",
             overlaps=tuple(overlaps),
-            run_url=self.run_url,
+            run_url=self.pages.run,
+            summary_url=self.pages.summary,
+            report_url=self.pages.report,
+            request_word=self.forge.request_word,
             notes=tuple(notes),
             failed=self.failed,
         )
 
     @property
-    def run_url(self) -> str:
-        """The page of this job."""
-        server, repository = self.environ.get("GITHUB_SERVER_URL", ""), self.environ.get("GITHUB_REPOSITORY", "")
-        return f"{server}/{repository}/actions/runs/{self.environ.get('GITHUB_RUN_ID', '')}"
+    def silent(self) -> bool:
+        """Whether this job cannot tell the forge anything: it leaves files, and says what it found in its log."""
+        return self.event.untrusted or not self.forge.speaks
 
     @contextmanager
     def started(
@@ -149,6 +155,10 @@ class Job:
         page = html_report(self.shown, about=about, outcomes=self.outcomes, generated_at=now)
         write_new(self.workspace / REPORT, page.encode())
         self.outputs.set("report-path", REPORT)
+        if self.findings:
+            found = [remark for plan in self.plans for remark in remarks(plan)]
+            write_new(self.workspace / FINDINGS, code_quality(found))
+            write_new(self.workspace / JUNIT, junit(self.shown, self.failed, fail_on=self.inputs.fail_on))
         summary = job_summary(self.shown, about=about, outcomes=self.outcomes)
         if summary:
             self.outputs.summary(summary)

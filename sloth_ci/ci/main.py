@@ -12,13 +12,12 @@ from sloth_ci.ci.comment import answer_comment
 from sloth_ci.ci.deploy import deploy, sync_all
 from sloth_ci.ci.event import Event, Kind
 from sloth_ci.ci.gate import ForgeGate
-from sloth_ci.ci.github_event import read_event
-from sloth_ci.ci.inputs import Command, Inputs, read_inputs
+from sloth_ci.ci.inputs import Command, Inputs
 from sloth_ci.ci.job import Job
 from sloth_ci.ci.manual import diagnose, preview_all, roll_back
-from sloth_ci.ci.outputs import Outputs
 from sloth_ci.ci.rehearse import rehearse
 from sloth_ci.ci.relay import relay
+from sloth_ci.ci.runner import runner_of
 from sloth_ci.ci.tidy import tidy
 from sloth_ci.ci.timing import Timed
 from sloth_ci.ci.watch import look_for_drift, only_drift
@@ -26,7 +25,6 @@ from sloth_ci.ci.workspace import become_owner, environment, workspace_of
 from sloth_ci.core.errors import SlothError, UsageError
 from sloth_ci.core.words import plural
 from sloth_ci.engine.session import Stop
-from sloth_ci.forge.github import GitHub
 from sloth_ci.report.progress import TerminalObserver
 
 Flow = Callable[[Job], int]
@@ -53,21 +51,37 @@ _BY_COMMAND: Mapping[Command, Flow] = {
 
 def main(environ: Mapping[str, str]) -> int:
     """Run a job and return its exit code. Raises SlothError, which is told to the runner, too."""
-    outputs = Outputs(environ)
+    runner = runner_of(environ)
+    outputs = runner.outputs(environ)
     try:
         workspace = workspace_of(environ)
         become_owner(workspace, environ)
-        inputs = read_inputs(environ)
-        event = read_event(environ)
-        with environment(environ, inputs, workspace) as env, TerminalObserver(file=sys.stderr) as terminal:
+        inputs = runner.read_inputs(environ)
+        event = runner.read_event(environ)
+        variable = runner.token_variable
+        with (
+            environment(environ, inputs, workspace, token_variable=variable) as env,
+            TerminalObserver(file=sys.stderr) as terminal,
+        ):
             stop, observer = Stop(), Timed(terminal)
-            forge = GitHub(
-                inputs.github_token, event.repository, env, notice=partial(observer.log, "warn"), pause=stop.wait
-            )
+            forge = runner.forge(inputs, event, env, notice=partial(observer.log, "warn"), pause=stop.wait)
+            flow = flow_of(inputs, event)
             gate = ForgeGate(forge, least_approvals=inputs.least_approvals)
-            job = Job(env, inputs, event, forge, gate, outputs, observer, workspace, stop)
+            job = Job(
+                environ=env,
+                inputs=inputs,
+                event=runner.complete(event, forge),
+                forge=forge,
+                gate=gate,
+                outputs=outputs,
+                observer=observer,
+                workspace=workspace,
+                stop=stop,
+                pages=runner.pages(environ),
+                findings=runner.findings,
+            )
             try:
-                return flow_of(inputs, event)(job)
+                return flow(job)
             finally:
                 observer.log("info", f"{observer.told()}; {plural(forge.requests, 'request')} to the forge")
     except SlothError as error:
@@ -81,6 +95,8 @@ def flow_of(inputs: Inputs, event: Event) -> Flow:
     Raises UsageError where a pull request asks for what only the base branch may do.
     """
     command = inputs.command
+    if event.kind == "nothing":
+        return _nothing
     if event.kind == "dispatch" and command not in {"preview", "drift"} and event.branch != event.default_branch:
         raise UsageError(
             f"this would be done with the Lua of {event.branch or 'a tag'}", f"run it on {event.default_branch}"
@@ -90,13 +106,19 @@ def flow_of(inputs: Inputs, event: Event) -> Flow:
     if command != "auto":
         if event.kind not in {"push", "schedule", "dispatch"} and (command, event.kind) != ("report", "relay"):
             raise UsageError(
-                f"command: {command}: a pull request is only ever rehearsed, and a comment says itself what it asks for",
-                "leave `command` out, or use it on push, schedule or workflow_dispatch",
+                f"command: {command}: what is under review is only ever rehearsed, and a comment says itself what it asks for",
+                "leave `command` out, or use it on a push, on a schedule, or where the job is started by hand",
             )
         return _BY_COMMAND[command]
     if event.kind == "pull_request" and event.action == "closed":
         return tidy
     return _BY_EVENT[event.kind]
+
+
+def _nothing(job: Job) -> int:
+    """A webhook tells of more than there is to do something for."""
+    job.observer.log("info", f"there is nothing to do for '{job.event.action}'")
+    return 0
 
 
 def run() -> None:

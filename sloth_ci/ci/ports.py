@@ -89,9 +89,6 @@ class Forge(GitForge, Protocol):
 
     # --- deployments
 
-    def frozen(self) -> str | None:
-        """The freeze that the forge itself holds against deployments now, in words: `frozen until ...`; None where none does."""
-
     def protection(self, environment: str) -> Protection | None:
         """What the forge demands for an environment of this run; None where there is no such environment or no rule."""
 

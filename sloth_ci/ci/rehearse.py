@@ -11,7 +11,7 @@ from sloth_ci.ci.gate import approval_name, check_name
 from sloth_ci.ci.job import Job
 from sloth_ci.core.codeowners import changed_files
 from sloth_ci.core.errors import ConflictError, SlothError
-from sloth_ci.core.gate import Verdict
+from sloth_ci.core.gate import Verdict, needs_approval
 from sloth_ci.core.plan import Impact, Plan
 from sloth_ci.core.review import Overlap, PlanCheck, PullRequest
 from sloth_ci.core.workflow import WorkflowSpec
@@ -32,7 +32,7 @@ def rehearse(job: Job) -> int:
     branch = job.event.branch or ""
     with on_base(job, branch, rehearse=True) as (run, lua):
         _plan_all(job, run)
-        _report(job, _about_lua(lua, lua.changed_by(job.event.sha), branch))
+        _report(job, _about_lua(lua, lua.changed_by(job.event.sha), branch, job.forge.request_word))
     return exit_code(job)
 
 
@@ -44,12 +44,13 @@ def _plan_all(job: Job, run: Run) -> None:
             plan = _plan(job, run, workflow)
         except SlothError as error:
             job.attempt(workflow.environment or workflow.name, error)
-            if not job.event.untrusted:
+            if not job.silent:
                 job.forge.report_check(job.event.sha, failed_report(job.failed[-1], name=name))
             continue
         job.show(plan)
-        one = Shown(plan=plan, notes=tuple(frozen(run.session, workflow, plan)))
-        job.keep(one if job.event.untrusted else _check(job, workflow, one, name))
+        asks = needs_approval(plan, job.gate.rules(workflow))
+        one = Shown(plan=plan, required=asks and plan.brings, notes=tuple(frozen(run.session, workflow, plan)))
+        job.keep(one if job.silent else _check(job, workflow, one, name))
 
 
 def _plan(job: Job, run: Run, workflow: WorkflowSpec) -> Plan:
@@ -65,13 +66,13 @@ def _check(job: Job, workflow: WorkflowSpec, one: Shown, name: str) -> Shown:
     job.observer.phase("report")
     verdict = None
     if job.event.kind == "merge_group" and job.gate.rules(workflow) is not None:
-        verdict = Verdict((), ("each pull request was judged by itself, and the deployment judges again",))
+        verdict = Verdict((), (f"each {job.forge.request_word} was judged by itself, and the deployment judges again",))
     if pull is not None and job.gate.rules(workflow) is not None:
         known = job.forge.plan_check(pull.head_sha, name)
         if known is None or known.digest != plan.digest:  # so it is shown from now on, and no approval is for it yet
             known = PlanCheck(id=0, name=name, digest=plan.digest, completed=math.inf)
         verdict = job.gate.verdict(workflow, plan, pull, deploying=False, check=known)
-    places = Places(summary=job.run_url)
+    places = Places(summary=job.pages.summary, html=job.pages.report)
     report = plan_report(plan, name=name, verdict=verdict, fail_on=job.inputs.fail_on, notes=one.notes, places=places)
     url = job.forge.report_check(job.event.sha, report).url
     if verdict is not None:
@@ -79,14 +80,14 @@ def _check(job: Job, workflow: WorkflowSpec, one: Shown, name: str) -> Shown:
     return Shown(plan=plan, verdict=verdict, check_url=url, notes=one.notes)
 
 
-def _about_lua(lua: BaseLua, changed: Sequence[str], branch: str) -> tuple[str, ...]:
+def _about_lua(lua: BaseLua, changed: Sequence[str], branch: str, request: str) -> tuple[str, ...]:
     if not changed:
         return ()
     named = ", ".join(changed)
     if lua.path is None:
-        return (f"{named} is new in this pull request, and counts once it is merged: this plan is made without it",)
+        return (f"{named} is new in this {request}, and counts once it is merged: this plan is made without it",)
     return (
-        f"this pull request changes {named}. The plan is made with what {branch} has; the change counts after the merge",
+        f"this {request} changes {named}. The plan is made with what {branch} has; the change counts after the merge",
     )
 
 
@@ -94,11 +95,12 @@ def _report(job: Job, notes: Sequence[str]) -> None:
     """One comment, the summary of the job, the report as a file, and the outputs."""
     event, pull = job.event, job.event.pull
     job.observer.phase("report")
-    about = job.about(overlaps=_overlaps(job, pull) if pull and not event.untrusted else (), notes=notes)
+    about = job.about(overlaps=_overlaps(job, pull) if pull and not job.silent else (), notes=notes)
     job.report(about)
     job.tell_plans()
-    if event.untrusted:
+    if event.relayed:
         write_bundle(job, about)
+    if job.silent:
         return
     job.outputs.set("check-url", next((one.check_url for one in job.shown if one.check_url), ""))
     wanted = job.inputs.comment == "true" or (job.inputs.comment == "changes" and _says_something(job))
@@ -111,7 +113,7 @@ def _is_head(job: Job, pull: PullRequest) -> bool:
     """A job that is late, or is run again, does not put an older plan into the place of the newest."""
     if job.forge.is_head(pull):
         return True
-    job.observer.log("info", f"#{pull.number} has another head by now, so its comment is left to the job of that one")
+    job.observer.log("info", f"{pull.name} has another head by now, so its comment is left to the job of that one")
     return False
 
 

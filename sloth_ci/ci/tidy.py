@@ -17,7 +17,7 @@ def tidy(job: Job) -> int:
         for workflow in job.ours(run):
             try:
                 if resume_for(run.session, workflow, pull):
-                    job.observer.log("info", f"{workflow.name} was locked for #{pull.number}, and is free again")
+                    job.observer.log("info", f"{workflow.name} was locked for {pull.name}, and is free again")
             except SlothError as error:
                 job.attempt(workflow.environment or workflow.name, error)
     return job.problems[0][1].exit_code if job.problems else 0

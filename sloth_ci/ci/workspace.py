@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 
-from sloth_ci.ci.inputs import Inputs, kubeconfig_text
+from sloth_ci.ci.inputs import Inputs, gitlab_variable, input_names, kubeconfig_text
 from sloth_ci.core.errors import UsageError
 
 _RUNNER_FILES = ("GITHUB_OUTPUT", "GITHUB_STEP_SUMMARY", "GITHUB_ENV", "GITHUB_STATE", "GITHUB_PATH")
@@ -18,7 +18,10 @@ def workspace_of(environ: Mapping[str, str]) -> Path:
     """The checkout of the job. Raises UsageError where there is none."""
     folder = Path(environ.get("GITHUB_WORKSPACE") or environ.get("CI_PROJECT_DIR") or ".").resolve()
     if not folder.is_dir():
-        raise UsageError(f"there is no workspace {folder}", "check the repository out first: uses: actions/checkout")
+        raise UsageError(
+            f"there is no workspace {folder}",
+            "check the repository out first: uses: actions/checkout, or GIT_STRATEGY: clone",
+        )
     return folder
 
 
@@ -55,14 +58,17 @@ def _become(uid: int, gid: int) -> None:
 
 
 @contextmanager
-def environment(environ: Mapping[str, str], inputs: Inputs, workspace: Path) -> Iterator[dict[str, str]]:
+def environment(
+    environ: Mapping[str, str], inputs: Inputs, workspace: Path, *, token_variable: str
+) -> Iterator[dict[str, str]]:
     """The environment of the run: the token where Git looks for it, the kubeconfig in a file that goes with the run.
 
     A home that cannot be written to is replaced, and with it the cache. Inputs are left out: whoever needs one has it.
     """
-    env = {name: value for name, value in environ.items() if not name.startswith("INPUT_")}
-    if inputs.github_token:
-        env["GITHUB_TOKEN"] = inputs.github_token
+    given = {gitlab_variable(name) for name in input_names()}
+    env = {name: value for name, value in environ.items() if not name.startswith("INPUT_") and name not in given}
+    if inputs.token:
+        env[token_variable] = inputs.token
     with tempfile.TemporaryDirectory(prefix="sloth-") as folder:
         home = env.get("HOME", "")
         if not home or not os.access(home, os.W_OK):

@@ -83,10 +83,12 @@ class Suspension(msgspec.Struct, frozen=True, kw_only=True):
     reason: str = ""
     pull_request: int | None = None
     """What comes from this pull request is let through."""
+    sigil: str = "#"
+    """What its forge writes before the number."""
 
     def told(self) -> str:
         """In words: `locked by alice for #7: Black Friday`."""
-        source = f" for #{self.pull_request}" if self.pull_request is not None else ""
+        source = f" for {self.sigil}{self.pull_request}" if self.pull_request is not None else ""
         return f"locked by {self.by}{source}" + (f": {self.reason}" if self.reason else "")
 
 

@@ -21,8 +21,8 @@ def check_freezes(workflow: WorkflowSpec) -> None:
 
 
 def frozen(session: Session, workflow: WorkflowSpec, plan: Plan) -> list[str]:
-    """The freezes that stand against a plan now, in words."""
-    found = []
+    """The freezes that stand against a plan now, in words: those of the Lua file, and that of the forge."""
+    found = [own] if session.forge is not None and (own := session.forge.frozen()) else []
     for spec in workflow.freeze:
         now = datetime.fromtimestamp(session.clock(), _zone(spec)).replace(tzinfo=None)
         until = frozen_until(spec, now)
@@ -42,7 +42,8 @@ def refuse_frozen(session: Session, workflow: WorkflowSpec, plan: Plan) -> None:
     if found:
         raise ConflictError(
             f"{workflow.name} is {'; '.join(found)}",
-            "wait until then; what cannot wait needs a merged change of `freeze` in the Lua file. A rollback may go ahead",
+            "wait until then; what cannot wait needs a merged change of `freeze` in the Lua file, or an end of the project's "
+            "own freeze period. A rollback may go ahead",
         )
 
 

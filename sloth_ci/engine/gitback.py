@@ -108,7 +108,7 @@ def _asked(
     except ForgeError as error:
         hint = f" ({error.hint})" if error.hint else ""
         return (
-            f"{result.message}; no pull request could be opened: {error.message}{hint}; "
+            f"{result.message}; no {forge.request_word} could be opened: {error.message}{hint}; "
             f"open one from {result.branch} into {pending.branch}"
         )
     return f"{result.message}; merge {url}"

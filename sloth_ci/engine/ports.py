@@ -29,6 +29,9 @@ class Forge(Protocol):
     def request_word(self) -> str:
         """What the forge calls a change under review: `pull request`, `merge request`."""
 
+    def frozen(self) -> str | None:
+        """The freeze that the forge itself holds against deployments now, in words: `frozen until ...`; None where none does."""
+
     @property
     def repository(self) -> str:
         """The one that it speaks of, as `RepositorySpec.url` may name it: `owner/name`."""

@@ -73,16 +73,27 @@ def remotes(
 ) -> list[tuple[Address, Credentials | None]]:
     """The remotes of a checkout, `origin` first, with the credentials that their URLs hold.
 
-    GitLab's runner leaves them there. Remotes that we could not talk to are left out.
+    GitLab's runner leaves its job token there; it is left out where another token was given to the job. Before all goes the
+    project that a fork's merge request is for: its pipeline runs in the fork, and what counts is the branch it goes to. Remotes
+    that we could not talk to are left out.
     """
     found = {}
+    target = environ.get("CI_MERGE_REQUEST_PROJECT_URL")
+    if target and environ.get("CI_PROJECT_ID") != environ.get("CI_MERGE_REQUEST_PROJECT_ID"):
+        found[""] = parse_address(f"{target}.git", cwd=root, environ=environ)
     for key, values in config.items():
         if key.startswith("remote.") and key.endswith(".url") and values[0]:
             try:
                 found[key[len("remote.") : -len(".url")]] = parse_address(values[0], cwd=root, environ=environ)
             except UsageError:
                 continue  # a remote helper such as codecommit:: is the user's own business
-    return [found[name] for name in sorted(found, key=lambda name: name != "origin")]
+    if environ.get("SLOTH_TOKEN"):
+        found = {name: (address, _without_job_token(given)) for name, (address, given) in found.items()}
+    return [found[name] for name in sorted(found, key=lambda name: (name != "", name != "origin"))]
+
+
+def _without_job_token(given: Credentials | None) -> Credentials | None:
+    return None if given is not None and given.username == "gitlab-ci-token" else given
 
 
 def _is_git_dir(path: Path) -> bool:

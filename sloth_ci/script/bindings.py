@@ -182,7 +182,7 @@ class Bindings:
         self._trusted("exec.run")
         if not self._host.runs_commands:
             raise UsageError(
-                "exec.run runs no command for a pull request, whose files it may be",
+                "exec.run runs no command for a pull or merge request, whose files it may be",
                 "run it in a task: tasks run on merge. What a declaration needs, read from the environment",
             )
         if not isinstance(line, str) and not (
@@ -232,7 +232,7 @@ class Bindings:
     def _trusted(self, what: str) -> None:
         if not self._host.trusted:
             raise UsageError(
-                f"{what} is for trusted code, and this Lua comes from a pull request",
+                f"{what} is for trusted code, and this Lua comes from a pull or merge request",
                 "it works once the workflow file is on the base branch",
             )
 

@@ -1,4 +1,4 @@
-"""A repository on the fake GitHub, and its jobs."""
+"""A repository on each fake forge, and its jobs."""
 
 from __future__ import annotations
 
@@ -12,12 +12,20 @@ from support.gitrepo import GitRepo
 
 if TYPE_CHECKING:
     from support.ciworld import CiWorld
+    from support.ciworld_github import GitHubCi
     from support.github import FakeGitHub
 
 
 @pytest.fixture
-def world(tmp_path: Path, fake_github: FakeGitHub, git_repo: Callable[..., GitRepo]) -> CiWorld:
-    """A workflow that asks for one approval."""
-    from support.ciworld import CiWorld
+def github(tmp_path: Path, fake_github: FakeGitHub, git_repo: Callable[..., GitRepo]) -> GitHubCi:
+    """A workflow that asks for one approval, on GitHub."""
+    from support.ciworld_github import GitHubCi
 
-    return CiWorld(tmp_path, fake_github, git_repo("source"))
+    return GitHubCi(tmp_path, fake_github, git_repo("source"))
+
+
+@pytest.fixture(params=["github"])
+def world(request: pytest.FixtureRequest) -> CiWorld:
+    """The same on each forge: what a test asks of it has to hold on both."""
+    found: CiWorld = request.getfixturevalue(request.param)
+    return found

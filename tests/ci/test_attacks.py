@@ -9,8 +9,8 @@ import pytest
 
 from sloth_ci.core.yaml import dump
 from support.bodies import body, deployment
-from support.ciworld import CiWorld
-from support.github.pull import Pull
+from support.ciworld import CiWorld, Request
+from support.ciworld_github import GitHubCi
 
 CHECK, APPROVAL = "sloth-ci / production", "sloth-ci / production / approval"
 MORE = dump(body("ConfigMap", "more", data={"a": "9"}))
@@ -19,12 +19,12 @@ OWNED = "approval = { reviews = 1, code_owners = true },"
 
 def lua(world: CiWorld, rules: str = "") -> str:
     """The Lua file of main, with other rules."""
-    return world.repo.git.git("show", "main:sloth.lua").replace("approval_required = true,", rules)
+    return world.git("show", "main:sloth.lua").replace("approval_required = true,", rules)
 
 
-def approved(world: CiWorld, image: str, branch: str) -> Pull:
+def approved(world: CiWorld, image: str, branch: str) -> Request:
     """A pull request that went all the way."""
-    pull = world.pull(image, branch=branch)
+    pull: Request = world.pull(image, branch=branch)
     world.preview(pull)
     pull.approve("bob")
     pull.merge("bob", "squash")
@@ -40,7 +40,7 @@ def test_a_branch_of_ones_own_is_no_base_to_deploy_from(world: CiWorld, command:
     evil = f'exec.run("touch {marker}", {{ read_only = true }})\n{evil}'
     world.repo.commit("alice", "evil", {"sloth.lua": evil})
     world.repo.commit("alice", "feature", {"k8s/web.yaml": dump(deployment(image="web:evil"))}, start="evil")
-    pull = world.repo.open_pull("alice", "feature", "evil")
+    pull = world.open("alice", "feature", "evil")
     world.preview(pull)
     job = world.say(pull, "alice", command)
     assert not marker.exists(), job.log
@@ -60,8 +60,7 @@ def test_another_branch_is_not_deployed_by_hand(world: CiWorld) -> None:
     evil = lua(world, "auto_sync = true,").replace('"main"', '"feature"')
     world.repo.commit("alice", "feature", {"k8s/web.yaml": dump(deployment(image="web:evil")), "sloth.lua": evil})
     for command in ("run", "sync", "rollback"):
-        event = world.fake.event("workflow_dispatch", world.repo, branch="feature", inputs={"command": command})
-        job = world.job(event, inputs={"command": command})
+        job = world.by_hand(command, branch="feature")
         assert job.code == 2, job.log
         assert "run it on main" in job.log
     assert not world.rendered()
@@ -88,7 +87,7 @@ def test_an_old_approval_is_not_good_for_another_time(world: CiWorld) -> None:
 
 def test_a_file_that_is_moved_or_deleted_still_belongs_to_its_owner(world: CiWorld) -> None:
     owners = "/k8s/web.yaml @carol\n/k8s/more.yaml @carol\n/k8s/mine/ @bob\n"
-    files = {".github/CODEOWNERS": owners, "sloth.lua": lua(world, OWNED), "k8s/more.yaml": MORE}
+    files = {world.owners_file: owners, "sloth.lua": lua(world, OWNED), "k8s/more.yaml": MORE}
     world.repo.commit("bob", "main", files)
     web = dump(deployment(image="web:evil"))
     for branch, changed in (
@@ -96,7 +95,7 @@ def test_a_file_that_is_moved_or_deleted_still_belongs_to_its_owner(world: CiWor
         ("gone", {"k8s/more.yaml": None, "k8s/mine/other.yaml": MORE.replace("more", "other")}),
     ):
         world.repo.commit("alice", branch, changed)
-        pull = world.repo.open_pull("alice", branch)
+        pull = world.open("alice", branch)
         world.preview(pull)
         world.review(pull, "bob")
         assert world.checks(pull.head)[APPROVAL] == "action_required", branch
@@ -106,10 +105,10 @@ def test_a_file_that_is_moved_or_deleted_still_belongs_to_its_owner(world: CiWor
 
 
 def test_a_pull_request_does_not_choose_its_own_owners(world: CiWorld) -> None:
-    world.repo.commit("bob", "main", {".github/CODEOWNERS": "/k8s/web.yaml @carol\n", "sloth.lua": lua(world, OWNED)})
-    world.repo.commit("alice", "one", {".github/CODEOWNERS": "/nothing @carol\n"})
+    world.repo.commit("bob", "main", {world.owners_file: "/k8s/web.yaml @carol\n", "sloth.lua": lua(world, OWNED)})
+    world.repo.commit("alice", "one", {world.owners_file: "/nothing @carol\n"})
     world.repo.commit("alice", "one", {"k8s/web.yaml": dump(deployment(image="web:evil"))})
-    pull = world.repo.open_pull("alice", "one")
+    pull = world.open("alice", "one")
     world.preview(pull)
     world.review(pull, "bob")
     assert world.checks(pull.head)[APPROVAL] == "action_required"
@@ -122,7 +121,7 @@ def test_a_pull_request_does_not_choose_its_own_owners(world: CiWorld) -> None:
 
 def test_an_older_job_that_is_run_again_does_not_hide_the_newest_plan(world: CiWorld) -> None:
     pull = world.pull("web:2")
-    old = world.fake.event("pull_request", world.repo, pull=pull)
+    old = world.opened(pull)
     world.job(old)
     pull.push("alice", {"k8s/web.yaml": dump(deployment(image="web:evil"))})
     world.preview(pull, "synchronize")
@@ -131,21 +130,21 @@ def test_an_older_job_that_is_run_again_does_not_hide_the_newest_plan(world: CiW
     assert "web:evil" in world.comment(pull)
 
 
-def test_what_a_fork_says_does_not_take_the_place_of_a_real_plan(world: CiWorld) -> None:
-    fork = world.repo.fork("mallory")
+def test_what_a_fork_says_does_not_take_the_place_of_a_real_plan(github: GitHubCi) -> None:
+    fork = github.repo.fork("mallory")
     fork.commit("mallory", "feature", {"k8s/web.yaml": dump(deployment(image="web:fork"))})
-    pull = world.repo.open_pull("mallory", "feature", head_repository=fork)
-    event = world.fake.event("pull_request", world.repo, pull=pull)
-    job = world.job(event, fork=True)
+    pull = github.repo.open_pull("mallory", "feature", head_repository=fork)
+    event = github.opened(pull)
+    job = github.job(event, fork=True)
     bundle = json.loads((job.workspace / "sloth-bundle.json").read_bytes())
-    world.say(pull, "bob", "/sloth preview")
+    github.say(pull, "bob", "/sloth preview")
     event.run.head_repository = "mallory/shop"
-    ended = world.fake.event("workflow_run", world.repo, of=event.run)
+    ended = github.fake.event("workflow_run", github.repo, of=event.run)
     empty = json.dumps({**bundle, "plans": []}).encode()
-    told = world.job(ended, into={"sloth-bundle.json": empty}, inputs={"command": "report"})
+    told = github.job(ended, into={"sloth-bundle.json": empty}, inputs={"command": "report"})
     assert told.code == 0, told.log
-    assert "web:fork" in world.comment(pull)
-    assert "nobody vouches" in world.comment(pull, "sloth-ci:fork")
+    assert "web:fork" in github.comment(pull)
+    assert "nobody vouches" in github.comment(pull, "sloth-ci:fork")
 
 
 def test_a_direct_push_is_passed_over_once_it_is_undone(world: CiWorld) -> None:
@@ -153,7 +152,7 @@ def test_a_direct_push_is_passed_over_once_it_is_undone(world: CiWorld) -> None:
     world.repo.commit("alice", "main", {"k8s/more.yaml": MORE}, "direct")
     assert world.deploy().code == 5
     world.repo.commit("alice", "undo", {"k8s/more.yaml": None})
-    undo = world.repo.open_pull("alice", "undo")
+    undo = world.open("alice", "undo")
     world.preview(undo)
     undo.merge("bob", "squash")
     assert world.deploy().code == 0
@@ -210,7 +209,7 @@ def test_a_folder_or_a_link_in_the_place_of_the_report_does_no_harm(world: CiWor
 def test_a_merge_group_has_both_checks(world: CiWorld) -> None:
     pull = world.pull()
     world.preview(pull)
-    event = world.fake.event("merge_group", world.repo, pull=pull)
+    event = world.merge_group(pull)
     world.job(event)
     assert world.checks(event.sha) == {CHECK: "success", APPROVAL: "success"}
 
@@ -222,6 +221,6 @@ def test_a_pull_request_and_a_comment_get_no_command_of_the_workflow_file(world:
     assert job.code == 2, job.log
     assert "the pull request runs" not in job.log
     comment = pull.comment("eve", "hello")
-    job = world.job(world.fake.event("issue_comment", world.repo, comment=comment), inputs={"command": command})
+    job = world.job(world.commented(comment), inputs={"command": command})
     assert job.code == 2, job.log
     assert not world.rendered()

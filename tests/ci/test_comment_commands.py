@@ -5,19 +5,8 @@ from __future__ import annotations
 from sloth_ci.core.yaml import dump
 from support.bodies import body
 from support.ciworld import CiWorld
-from support.github.pull import Pull
 
 MORE = dump(body("ConfigMap", "more", data={"a": "9"}))
-
-
-def answer(world: CiWorld, pull: Pull) -> str:
-    """The newest answer."""
-    found = [c.body for c in pull.comments if c.login == "github-actions[bot]" and "sloth-ci:answer" in c.body]
-    return found[-1] if found else ""
-
-
-def reactions(pull: Pull, words: str) -> list[str]:
-    return [reaction.content for comment in pull.comments if comment.body == words for reaction in comment.reactions]
 
 
 def test_whoever_has_no_write_access_is_not_followed(world: CiWorld) -> None:
@@ -26,26 +15,26 @@ def test_whoever_has_no_write_access_is_not_followed(world: CiWorld) -> None:
     job = world.say(pull, "eve", "/sloth deploy production")
     assert job.code == 0
     assert "eve may not push" in job.log
-    assert reactions(pull, "/sloth deploy production") == ["confused"]
-    assert not answer(world, pull)
+    assert world.reactions(pull, "/sloth deploy production") == ["confused"]
+    assert not world.answer(pull)
     assert not world.rendered()
 
 
 def test_a_comment_without_a_command_asks_the_forge_for_nothing(world: CiWorld) -> None:
     pull = world.pull()
-    before = len(world.fake.record.exchanges)
+    before = len(world.requests())
     assert world.say(pull, "bob", "I like /sloth deploy production").code == 0
-    assert len(world.fake.record.exchanges) == before
+    assert len(world.requests()) == before
 
 
 def test_help_and_typing_errors_are_answered(world: CiWorld) -> None:
     pull = world.pull()
     assert world.say(pull, "bob", "/sloth help").code == 0
-    assert "/sloth rollback ENV" in answer(world, pull)
+    assert "/sloth rollback ENV" in world.answer(pull)
     job = world.say(pull, "bob", "/sloth depoly production")
     assert job.code == 2
-    assert "did you mean" in answer(world, pull)
-    assert reactions(pull, "/sloth depoly production") == ["eyes", "-1"]
+    assert "did you mean" in world.answer(pull)
+    assert world.reactions(pull, "/sloth depoly production") == ["eyes", "-1"]
 
 
 def test_an_approval_by_comment_counts_like_a_review(world: CiWorld) -> None:
@@ -54,7 +43,7 @@ def test_an_approval_by_comment_counts_like_a_review(world: CiWorld) -> None:
     job = world.say(pull, "bob", "/sloth approve")
     assert job.code == 0, job.log
     assert world.checks(pull.head)["sloth-ci / production / approval"] == "success"
-    assert reactions(pull, "/sloth approve") == ["eyes", "+1"]
+    assert world.reactions(pull, "/sloth approve") == ["eyes", "+1"]
 
 
 def test_deploying_before_the_merge_locks_the_environment(world: CiWorld) -> None:
@@ -64,22 +53,22 @@ def test_deploying_before_the_merge_locks_the_environment(world: CiWorld) -> Non
     job = world.say(pull, "bob", "/sloth deploy production")
     assert job.code == 0, job.log
     assert "web:2" in world.rendered()
-    assert "done" in answer(world, pull)
+    assert "done" in world.answer(pull)
 
     world.repo.commit("alice", "other", {"k8s/more.yaml": MORE})
-    other = world.repo.open_pull("alice", "other")
+    other = world.open("alice", "other")
     world.preview(other)
     other.approve("bob")
     job = world.say(other, "bob", "/sloth deploy production")
     assert job.code == 11, job.log
-    assert "before its merge" in answer(world, other)
+    assert "before its merge" in world.answer(other)
     assert "web:2" in world.rendered()
 
     pull.merge("bob")
     job = world.deploy()
     assert job.code == 0, job.log
     world.preview(other, "synchronize")
-    assert "is free" in world.say(other, "carol", "/sloth unlock production").log + answer(world, other)
+    assert "is free" in world.say(other, "carol", "/sloth unlock production").log + world.answer(other)
 
 
 def test_a_head_that_moved_after_the_comment_is_not_deployed(world: CiWorld) -> None:
@@ -89,9 +78,9 @@ def test_a_head_that_moved_after_the_comment_is_not_deployed(world: CiWorld) -> 
     comment = pull.comment("bob", "/sloth deploy production")
     pull.push("alice", {"k8s/web.yaml": "apiVersion: v1\nkind: ConfigMap\nmetadata: {name: evil, namespace: shop}\n"})
     world.preview(pull, "synchronize")
-    job = world.job(world.fake.event("issue_comment", world.repo, comment=comment))
+    job = world.job(world.commented(comment))
     assert job.code == 5, job.log
-    assert "was not there yet when this was written" in answer(world, pull)
+    assert "was not there yet when this was written" in world.answer(pull)
     assert not world.rendered()
 
 
@@ -99,11 +88,11 @@ def test_an_edited_comment_is_no_command(world: CiWorld) -> None:
     pull = world.pull()
     world.preview(pull)
     comment = pull.comment("bob", "/sloth lock production")
-    event = world.fake.event("issue_comment", world.repo, comment=comment)
-    world.repo.edit_comment(comment, "bob", "/sloth unlock production")
+    event = world.commented(comment)
+    world.edit_comment(comment, "bob", "/sloth unlock production")
     job = world.job(event)
     assert job.code == 2, job.log
-    assert "was edited" in answer(world, pull)
+    assert "was edited" in world.answer(pull)
 
 
 def test_a_lock_lets_only_its_pull_request_through_and_ends_with_it(world: CiWorld) -> None:
@@ -111,7 +100,7 @@ def test_a_lock_lets_only_its_pull_request_through_and_ends_with_it(world: CiWor
     world.preview(pull)
     assert world.say(pull, "bob", "/sloth lock production big day").code == 0
     world.repo.commit("alice", "other", {"k8s/more.yaml": MORE})
-    other = world.repo.open_pull("alice", "other")
+    other = world.open("alice", "other")
     world.preview(other)
     other.approve("bob")
     other.merge("bob", "squash")
@@ -120,7 +109,7 @@ def test_a_lock_lets_only_its_pull_request_through_and_ends_with_it(world: CiWor
     assert "locked by bob" in job.log
     assert "big day" in job.log
     pull.close("alice")
-    job = world.job(world.fake.event("pull_request", world.repo, pull=pull, action="closed"))
+    job = world.closed(pull)
     assert job.code == 0, job.log
     assert "free again" in job.log
     assert world.deploy().code == 0
@@ -138,4 +127,4 @@ def test_rolling_back_by_comment(world: CiWorld) -> None:
     job = world.say(pulls[-1], "carol", "/sloth rollback production checkout fails since noon")
     assert job.code == 0, job.log
     assert "web:2" in world.rendered()
-    assert "checkout fails since noon" in world.repo.git.git("log", "-1", "--format=%B", "main")
+    assert "checkout fails since noon" in world.git("log", "-1", "--format=%B", "main")

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from sloth_ci.core.yaml import dump
 from support.bodies import body
-from support.ciworld import CiWorld
-from support.github.pull import Pull
+from support.ciworld import CiWorld, Request
+from support.ciworld_github import GitHubCi
 
 
-def approved(world: CiWorld, image: str, branch: str) -> tuple[Pull, str]:
+def approved(world: CiWorld, image: str, branch: str) -> tuple[Request, str]:
     """A pull request with a plan and an approval, merged."""
     pull = world.pull(image, branch=branch)
     world.preview(pull)
@@ -27,13 +27,14 @@ def test_what_fails_is_put_back_at_the_destination_and_in_git(world: CiWorld) ->
     subject = world.subjects()[0]
     assert subject.startswith(f"Revert {bad[:10]}")
     assert job.outputs["rollback-commit"] == world.repo.head()
-    assert world.repo.head() in world.fake.verified
-    message = world.repo.git.git("log", "-1", "--format=%B", "main")
+    if isinstance(world, GitHubCi):
+        assert world.repo.head() in world.fake.verified
+    message = world.git("log", "-1", "--format=%B", "main")
     assert f"Sloth-Reverts: {bad}" in message
     assert "[skip ci]" not in message
     told = world.comment(pull, "sloth-ci:deployment")
     assert "rolled back" in told
-    assert next(d.state for d in world.repo.deployments.values() if d.sha == bad) == "failure"
+    assert next(state for _, state, sha in world.deployments() if sha == bad) == "failure"
 
     again = world.deploy()
     assert again.code == 0, again.log
@@ -44,12 +45,12 @@ def test_a_protected_branch_gets_a_pull_request_for_the_revert(world: CiWorld) -
     approved(world, "web:2", "one")
     world.deploy()
     _, bad = approved(world, "web:broken", "two")
-    world.repo.protect("main")
+    world.protect("main")
     job = world.deploy()
     assert job.code == 8, job.log
-    revert = next(pull for pull in world.repo.pulls.values() if pull.branch.startswith("sloth/revert-"))
-    assert [label.name for label in revert.labels] == ["sloth-revert"]
-    assert f"/pull/{revert.number}" in job.log
+    revert = next(pull for pull in world.pulls() if pull.branch.startswith("sloth/revert-"))
+    assert world.labels(revert) == ["sloth-revert"]
+    assert f"/{revert.number}" in job.log
     assert bad[:10] in revert.title
     assert "web:2" in world.rendered()
 
@@ -72,7 +73,7 @@ def test_each_merged_commit_is_deployed_by_its_own_approval(world: CiWorld) -> N
     for name in ("a", "b"):
         config = dump(body("ConfigMap", name, data={"x": "1"}))
         world.repo.commit("alice", name, {f"k8s/{name}.yaml": config}, name)
-        pulls.append(world.repo.open_pull("alice", name, title=name))
+        pulls.append(world.open("alice", name, title=name))
     for pull in pulls:
         world.preview(pull)
         pull.approve("bob")
@@ -82,7 +83,7 @@ def test_each_merged_commit_is_deployed_by_its_own_approval(world: CiWorld) -> N
     assert job.code == 0, job.log
     assert "name: a" in world.rendered()
     assert "name: b" in world.rendered()
-    assert [d.state for d in world.repo.deployments.values()] == ["inactive", "inactive", "success"]
+    assert [state for _, state, _ in world.deployments()] == ["success"] * 3
 
 
 def test_the_commits_of_a_rebase_are_deployed_as_one(world: CiWorld) -> None:
@@ -98,11 +99,11 @@ def test_the_commits_of_a_rebase_are_deployed_as_one(world: CiWorld) -> None:
     assert job.code == 0, job.log
     assert "web:3" in world.rendered()
     assert "name: more" in world.rendered()
-    assert len(world.repo.deployments) == 2
+    assert len(world.deployments()) == 2
 
 
 def test_a_protected_environment_needs_a_job_that_declares_it(world: CiWorld) -> None:
-    world.repo.environment("production", reviewers=["bob"])
+    world.protect_environment("production", reviewers=["bob"])
     approved(world, "web:2", "one")
     job = world.deploy()
     assert job.code == 5, job.log
@@ -111,7 +112,7 @@ def test_a_protected_environment_needs_a_job_that_declares_it(world: CiWorld) ->
 
 
 def test_a_freeze_keeps_a_merge_from_being_deployed(world: CiWorld) -> None:
-    lua = world.repo.git.git("show", "main:sloth.lua")
+    lua = world.git("show", "main:sloth.lua")
     freeze = 'freeze = { { from = "2020-01-01", to = "2120-01-01", reason = "for good" } },'
     pull = world.pull(**{"sloth.lua": lua.replace("approval_required = true,", f"approval_required = true, {freeze}")})
     world.preview(pull)
@@ -129,18 +130,18 @@ def test_without_a_change_nothing_is_called_a_success(world: CiWorld) -> None:
     job = world.deploy()
     assert job.code == 0, job.log
     assert job.outputs["sync-status"] == "nothing"
-    assert len(world.repo.deployments) == 1
+    assert len(world.deployments()) == 1
 
 
 def test_a_schedule_finds_drift(world: CiWorld) -> None:
     approved(world, "web:2", "one")
     world.deploy()
-    assert "no drift" in world.job(world.fake.event("schedule", world.repo)).log
-    path = world.repo.git.git("ls-tree", "-r", "--name-only", "rendered/production").splitlines()
+    assert "no drift" in world.schedule().log
+    path = world.git("ls-tree", "-r", "--name-only", "rendered/production").splitlines()
     web = next(name for name in path if name.endswith(".yaml"))
-    text = world.repo.git.git("show", f"rendered/production:{web}").replace("web:2", "web:hotfix")
+    text = world.git("show", f"rendered/production:{web}").replace("web:2", "web:hotfix")
     world.repo.commit("carol", "rendered/production", {web: text}, "by hand")
-    job = world.job(world.fake.event("schedule", world.repo))
+    job = world.schedule()
     assert "drift in shop" in job.log
     assert job.outputs["has-changes"] == "true"
     assert "web:hotfix" in world.rendered()
@@ -151,9 +152,7 @@ def test_somebody_rolls_back_by_hand(world: CiWorld) -> None:
     world.deploy()
     approved(world, "web:3", "two")
     world.deploy()
-    event = world.fake.event("workflow_dispatch", world.repo, inputs={"command": "rollback"})
-    inputs = {"command": "rollback", "environment": "production", "reason": "checkout fails"}
-    job = world.job(event, inputs=inputs)
+    job = world.by_hand("rollback", inputs={"environment": "production", "reason": "checkout fails"})
     assert job.code == 0, job.log
     assert "web:2" in world.rendered()
     assert world.subjects()[0].startswith("Revert ")

@@ -15,14 +15,8 @@ from support.ciworld import CiWorld, Ended
 EVIL = "</details><script>alert(1)</script> @bob #1 ```\n::error::pwned\n##[error]x\n\x1b[31m\u202e\U0001f9a5"
 
 
-def said_to_the_api(world: CiWorld) -> str:
-    """Everything but what Git itself carries, by a push or in a commit that the API makes."""
-    said = [one.body for api in ("rest", "graphql") for one in world.fake.record.matching(api=api)]
-    return "\n".join(body for body in said if "createCommitOnBranch" not in body)
-
-
 def everything(world: CiWorld, jobs: list[Ended]) -> str:
-    texts = [said_to_the_api(world)]
+    texts = [world.said_to_the_api()]
     for job in jobs:
         texts += [job.log, job.summary, *job.outputs.values()]
         left: list[Path] = [job.workspace / name for name in ("sloth-report.html", "sloth-bundle.json")]
@@ -46,13 +40,13 @@ def test_no_value_of_a_secret_is_in_anything_that_a_job_leaves(world: CiWorld) -
             },
             f"Version {version}",
         )
-        pull = world.repo.open_pull("alice", f"v{version}")
+        pull = world.open("alice", f"v{version}")
         jobs.append(world.preview(pull))
         jobs.append(world.review(pull))
         pull.merge("bob", "squash")
         jobs.append(world.deploy())
     assert [job.code for job in jobs] == [0, 0, 0, 0, 0, 8]
-    jobs.append(world.job(world.fake.event("schedule", world.repo)))
+    jobs.append(world.schedule())
     assert pull is not None
     jobs.append(world.say(pull, "bob", "/sloth rollback production"))
     text = everything(world, jobs)
@@ -67,7 +61,7 @@ def test_no_value_of_a_secret_is_in_anything_that_a_job_leaves(world: CiWorld) -
 def test_what_a_manifest_says_is_data_everywhere(world: CiWorld) -> None:
     config = dump(body("ConfigMap", "more", data={"banner": EVIL}))
     world.repo.commit("alice", "evil", {"k8s/more.yaml": config}, "Evil")
-    pull = world.repo.open_pull("alice", "evil", title=EVIL.splitlines()[0])
+    pull = world.open("alice", "evil", title=EVIL.splitlines()[0])
     other = world.pull(branch="other", **{"k8s/more.yaml": dump(body("ConfigMap", "more", data={"banner": "x"}))})
     jobs = [
         world.preview(pull),
@@ -81,11 +75,10 @@ def test_what_a_manifest_says_is_data_everywhere(world: CiWorld) -> None:
         assert "##[error]" not in job.log
         assert "\x1b[31m" not in job.log
         assert "\u202e" not in job.log + job.summary
-    for comment in pull.comments + other.comments:
-        if comment.login == "github-actions[bot]":
-            shown = MarkdownIt("commonmark", {"html": True}).enable("table").render(comment.body)
-            assert "<script" not in shown
-            assert shown.count("<details>") == shown.count("</details>")
+    for comment in [*world.ours(pull), *world.ours(other)]:
+        shown = MarkdownIt("commonmark", {"html": True}).enable("table").render(comment)
+        assert "<script" not in shown
+        assert shown.count("<details>") == shown.count("</details>")
     page = (jobs[0].workspace / "sloth-report.html").read_text()
     assert "<script>alert(1)" not in page
 

@@ -10,11 +10,11 @@ from pathlib import Path
 
 import pytest
 
-from sloth_ci.ci.inputs import Inputs, kubeconfig_text, read_inputs
-from sloth_ci.ci.outputs import Outputs
+from sloth_ci.ci.inputs import Inputs, gitlab_variable, kubeconfig_text, read_inputs
+from sloth_ci.ci.outputs import DOTENV, GitHubOutputs, GitLabOutputs
 from sloth_ci.ci.workspace import become_owner, environment, workspace_of
 from sloth_ci.core.errors import UsageError
-from support.ciworld import read_outputs
+from support.ciworld_github import read_outputs
 
 KUBECONFIG = "apiVersion: v1\nkind: Config\nclusters: []\n"
 
@@ -23,7 +23,7 @@ def test_names_keep_their_dashes_and_what_is_empty_was_not_given() -> None:
     inputs = read_inputs(
         {"INPUT_COMMAND": " drift ", "INPUT_GITHUB-TOKEN": "t0ken", "INPUT_FAIL-ON": "", "INPUT_COMMENT": "changes"}
     )
-    assert (inputs.command, inputs.github_token, inputs.fail_on, inputs.comment) == (
+    assert (inputs.command, inputs.token, inputs.fail_on, inputs.comment) == (
         "drift",
         "t0ken",
         "conflicts",
@@ -41,6 +41,11 @@ def test_an_unknown_word_is_an_error(name: str, value: str, hint: str) -> None:
     assert hint in (caught.value.hint or "")
 
 
+def test_on_gitlab_inputs_are_variables() -> None:
+    inputs = read_inputs({"SLOTH_TOKEN": "t0ken", "SLOTH_FAIL_ON": "high", "INPUT_COMMAND": "drift"}, gitlab_variable)
+    assert (inputs.token, inputs.fail_on, inputs.command) == ("t0ken", "high", "auto")
+
+
 def test_parameters_are_lines_and_variables_are_words() -> None:
     inputs = Inputs(params="a=1\n\n b = two words=2 \n", allow_env="A, B\nC")
     assert inputs.pairs == {"a": "1", "b": "two words=2"}
@@ -53,7 +58,7 @@ def test_parameters_are_lines_and_variables_are_words() -> None:
 
 
 def test_inputs_do_not_show_what_they_hold() -> None:
-    assert "t0ken" not in repr(Inputs(github_token="t0ken", kubeconfig=KUBECONFIG))
+    assert "t0ken" not in repr(Inputs(token="t0ken", kubeconfig=KUBECONFIG))
 
 
 def test_a_kubeconfig_comes_as_it_is_or_in_base64() -> None:
@@ -70,17 +75,17 @@ def test_a_kubeconfig_comes_as_it_is_or_in_base64() -> None:
 
 
 @pytest.fixture
-def outputs(tmp_path: Path) -> tuple[Outputs, Callable[[str], str], io.StringIO]:
+def outputs(tmp_path: Path) -> tuple[GitHubOutputs, Callable[[str], str], io.StringIO]:
     log = io.StringIO()
     environ = {
         "GITHUB_ACTIONS": "true",
         "GITHUB_OUTPUT": str(tmp_path / "output"),
         "GITHUB_STEP_SUMMARY": str(tmp_path / "summary"),
     }
-    return Outputs(environ, log=log), lambda name: (tmp_path / name).read_text(), log
+    return GitHubOutputs(environ, log=log), lambda name: (tmp_path / name).read_text(), log
 
 
-def test_no_value_can_name_another_output(outputs: tuple[Outputs, Callable[[str], str], io.StringIO]) -> None:
+def test_no_value_can_name_another_output(outputs: tuple[GitHubOutputs, Callable[[str], str], io.StringIO]) -> None:
     out, read, _ = outputs
     out.set("digest", "abc\nEOF\nsync-status<<EOF\nsucceeded\nEOF")
     out.set("total", "3")
@@ -88,13 +93,15 @@ def test_no_value_can_name_another_output(outputs: tuple[Outputs, Callable[[str]
 
 
 def test_an_output_that_the_action_does_not_have_is_a_fault(
-    outputs: tuple[Outputs, Callable[[str], str], io.StringIO],
+    outputs: tuple[GitHubOutputs, Callable[[str], str], io.StringIO],
 ) -> None:
     with pytest.raises(ValueError, match="no output nonsense"):
         outputs[0].set("nonsense", "1")
 
 
-def test_titles_and_errors_are_data_in_the_log(outputs: tuple[Outputs, Callable[[str], str], io.StringIO]) -> None:
+def test_titles_and_errors_are_data_in_the_log(
+    outputs: tuple[GitHubOutputs, Callable[[str], str], io.StringIO],
+) -> None:
     out, _, log = outputs
     with out.group("plan a\n::set-output name=x::y"):
         pass
@@ -108,29 +115,80 @@ def test_titles_and_errors_are_data_in_the_log(outputs: tuple[Outputs, Callable[
 
 def test_without_a_runner_an_error_is_left_to_the_command_line() -> None:
     log = io.StringIO()
-    Outputs({}, log=log).error("wrong")
+    GitHubOutputs({}, log=log).error("wrong")
     assert log.getvalue() == ""
+
+
+def test_on_gitlab_outputs_are_variables_of_later_jobs(tmp_path: Path) -> None:
+    out = GitLabOutputs(tmp_path)
+    out.set("has-changes", "true")
+    out.set("digest", "abc\nSLOTH_SYNC_STATUS=succeeded")
+    out.set("sync-status", "failed")
+    assert (tmp_path / DOTENV).read_text().splitlines() == [
+        "SLOTH_HAS_CHANGES=true",
+        "SLOTH_DIGEST=abc\\nSLOTH_SYNC_STATUS=succeeded",
+        "SLOTH_SYNC_STATUS=failed",
+    ]
+    with pytest.raises(ValueError, match="no output nonsense"):
+        out.set("nonsense", "1")
+
+
+def test_what_a_checkout_brings_does_not_pass_for_an_artifact(tmp_path: Path) -> None:
+    outside = tmp_path / "outside"
+    outside.write_text("theirs")
+    (tmp_path / DOTENV).symlink_to(outside)
+    (tmp_path / "sloth-junit.xml").write_text("<testsuites/>")
+    out = GitLabOutputs(tmp_path)
+    out.set("total", "1")
+    out.summary("found")
+    assert outside.read_text() == "theirs"
+    assert (tmp_path / DOTENV).read_text() == "SLOTH_TOTAL=1\n"
+    assert not (tmp_path / "sloth-junit.xml").exists()
+    (tmp_path / DOTENV).unlink()
+    (tmp_path / DOTENV).symlink_to(outside)  # a renderer of the pull request might have done that meanwhile
+    with pytest.raises(UsageError, match=r"cannot write sloth\.env"):
+        out.set("total", "2")
+    (tmp_path / "sloth-report.html").mkdir()
+    with pytest.raises(UsageError, match=r"cannot write sloth-report\.html"):
+        GitLabOutputs(tmp_path)
+
+
+def test_a_group_is_a_section_of_gitlabs_log(tmp_path: Path) -> None:
+    log = io.StringIO()
+    out = GitLabOutputs(tmp_path, log=log, clock=lambda: 7.0)
+    with out.group("plan a\nsection_end:1:sloth_1\r\x1b[0K"):
+        log.write("inside\n")
+    title = "plan a\\nsection_end:1:sloth_1\\r\\x1b[0K"
+    assert log.getvalue() == (
+        f"\x1b[0Ksection_start:7:sloth_1[collapsed=true]\r\x1b[0K{title}\ninside\n\x1b[0Ksection_end:7:sloth_1\r\x1b[0K\n"
+    )
 
 
 def test_a_file_that_cannot_be_written_is_told(tmp_path: Path) -> None:
     with pytest.raises(UsageError, match="cannot write"):
-        Outputs({"GITHUB_OUTPUT": str(tmp_path / "no" / "such")}).set("total", "1")
+        GitHubOutputs({"GITHUB_OUTPUT": str(tmp_path / "no" / "such")}).set("total", "1")
 
 
 # --- the workspace
 
 
 def test_the_kubeconfig_is_in_a_file_for_this_run_alone(tmp_path: Path) -> None:
-    environ = {"INPUT_KUBECONFIG": "x", "INPUT_GITHUB-TOKEN": "t0ken", "HOME": "/nonexistent", "PATH": "/bin"}
+    environ = {
+        "SLOTH_KUBECONFIG": "x",
+        "INPUT_KUBECONFIG": "x",
+        "INPUT_GITHUB-TOKEN": "t0ken",
+        "HOME": "/nonexistent",
+        "PATH": "/bin",
+    }
     before = Path.cwd()
     (tmp_path / "sub").mkdir()
-    inputs = Inputs(github_token="t0ken", kubeconfig=KUBECONFIG, working_directory="sub")
-    with environment(environ, inputs, tmp_path) as env:
+    inputs = Inputs(token="t0ken", kubeconfig=KUBECONFIG, working_directory="sub")
+    with environment(environ, inputs, tmp_path, token_variable="GITHUB_TOKEN") as env:
         path = Path(env["KUBECONFIG"])
         assert (path.read_text(), path.stat().st_mode & 0o777) == (KUBECONFIG, 0o600)
         assert env["GITHUB_TOKEN"] == "t0ken"
         assert os.access(env["HOME"], os.W_OK)
-        assert not [name for name in env if name.startswith("INPUT_")]
+        assert not [name for name in env if name.startswith("INPUT_") or name == "SLOTH_KUBECONFIG"]
         assert Path.cwd() == tmp_path / "sub"
     assert not path.exists()
     assert Path.cwd() == before
@@ -140,7 +198,7 @@ def test_the_kubeconfig_is_in_a_file_for_this_run_alone(tmp_path: Path) -> None:
 def test_a_working_directory_is_inside_the_checkout(tmp_path: Path, folder: str) -> None:
     with (
         pytest.raises(UsageError, match="working-directory: there is no folder"),
-        environment({}, Inputs(working_directory=folder), tmp_path),
+        environment({}, Inputs(working_directory=folder), tmp_path, token_variable="GITHUB_TOKEN"),
     ):
         pass
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from sloth_ci.core.yaml import dump
 from support.bodies import body
 from support.ciworld import CiWorld
+from support.ciworld_github import GitHubCi
 
 CONFIG = dump(body("ConfigMap", "more", data={"a": "1"}))
 
@@ -31,9 +32,7 @@ def test_from_the_plan_to_the_deployment(world: CiWorld) -> None:
     assert job.code == 0, job.log
     assert job.outputs["sync-status"] == "succeeded"
     assert "web:2" in world.rendered()
-    assert [(d.environment, d.state, d.sha) for d in world.repo.deployments.values()] == [
-        ("production", "success", sha)
-    ]
+    assert world.deployments() == [("production", "success", sha)]
     assert "synced" in world.comment(pull, "sloth-ci:deployment")
 
 
@@ -46,7 +45,7 @@ def test_what_is_not_approved_is_not_deployed(world: CiWorld) -> None:
     assert "1 more approval of 1" in job.log
     assert job.outputs["sync-status"] == "refused"
     assert not world.rendered()
-    assert not world.repo.deployments
+    assert not world.deployments()
     assert "1 more approval" in world.comment(pull, "sloth-ci:deployment")
 
 
@@ -54,10 +53,10 @@ def test_a_preview_asks_the_forge_for_little(world: CiWorld) -> None:
     """GITHUB_TOKEN has 1,000 requests an hour for the whole repository."""
     pull = world.pull()
     for most, action in ((12, "opened"), (12, "synchronize")):
-        before = len(world.fake.record.exchanges)
+        before = len(world.requests())
         job = world.preview(pull, action)
-        made = [one for one in world.fake.record.exchanges[before:] if one.api != "git"]
-        assert len(made) <= most, [f"{one.method} {one.path}" for one in made]
+        made = world.requests()[before:]
+        assert len(made) <= most, made
         assert f"{len(made)} requests to the forge" in job.log
         world.review(pull)
 
@@ -110,7 +109,7 @@ def test_before_the_first_deployment_two_merges_are_one_plan_that_nobody_approve
     """Later each commit goes by itself; here there is no state to count from."""
     one = world.pull("web:2", branch="one")
     two = world.repo.commit("alice", "two", {"k8s/more.yaml": CONFIG}, "More")
-    other = world.repo.open_pull("alice", "two", title="More")
+    other = world.open("alice", "two", title="More")
     assert other.head == two
     for pull in (one, other):
         world.preview(pull)
@@ -123,7 +122,7 @@ def test_before_the_first_deployment_two_merges_are_one_plan_that_nobody_approve
 
 
 def test_code_of_a_pull_request_is_data(world: CiWorld) -> None:
-    lua = world.repo.git.git("show", "main:sloth.lua")
+    lua = world.git("show", "main:sloth.lua")
     pull = world.pull(**{"sloth.lua": lua.replace("approval_required = true", "approval_required = false")})
     job = world.preview(pull)
     assert job.code == 0, job.log
@@ -134,7 +133,7 @@ def test_code_of_a_pull_request_is_data(world: CiWorld) -> None:
 def test_a_merge_group_is_checked(world: CiWorld) -> None:
     pull = world.pull()
     world.preview(pull)
-    event = world.fake.event("merge_group", world.repo, pull=pull)
+    event = world.merge_group(pull)
     job = world.job(event)
     assert job.code == 0, job.log
     assert world.checks(event.sha) == {CHECK: "success", APPROVAL: "success"}
@@ -150,7 +149,7 @@ def test_what_cannot_be_rendered_fails_the_check_and_is_in_the_comment(world: Ci
 
 def test_a_merge_conflict_is_a_conflict_of_the_plan(world: CiWorld) -> None:
     pull = world.pull("web:2")
-    event = world.fake.event("pull_request", world.repo, pull=pull)
+    event = world.opened(pull)
     world.repo.commit(
         "carol", "main", {"k8s/web.yaml": "apiVersion: v1\nkind: ConfigMap\nmetadata: {name: web}\n"}, "x"
     )
@@ -163,7 +162,7 @@ def test_other_pull_requests_on_the_same_manifests_are_named(world: CiWorld) -> 
     first = world.pull("web:2", branch="one")
     second = world.pull("web:3", branch="two")
     world.preview(second)
-    assert f"#{first.number}" in world.comment(second)
+    assert f"{world.sigil}{first.number}" in world.comment(second)
     assert "k8s/web.yaml" in world.comment(second)
 
 
@@ -186,9 +185,9 @@ def test_an_unknown_input_is_told_to_the_runner(world: CiWorld) -> None:
     assert "::error title=sloth-ci::fail-on: unknown word 'everything'" in job.log
 
 
-def test_a_token_without_rights_names_the_line_to_add(world: CiWorld) -> None:
-    pull = world.pull()
-    event = world.fake.event("pull_request", world.repo, pull=pull)
-    job = world.job(event, {"contents": "read", "metadata": "read", "pull_requests": "write"})
+def test_a_token_without_rights_names_the_line_to_add(github: GitHubCi) -> None:
+    pull = github.pull()
+    event = github.opened(pull)
+    job = github.job(event, {"contents": "read", "metadata": "read", "pull_requests": "write"})
     assert job.code == 9, job.log
     assert "checks: write" in job.log

@@ -209,6 +209,6 @@ def test_a_job_of_no_ci_is_told_once_and_shown_the_commands_of_a_person(sloth: R
     done = sloth("ci")
     assert (done.returncode, done.stdout) == (2, "")
     assert done.stderr.splitlines() == [
-        "error: this is no job of GitHub Actions",
-        "hint: outside of Actions use sloth-ci preview, sync, run, drift or rollback",
+        "error: this is no job of GitHub Actions or GitLab CI",
+        "hint: outside of CI use sloth-ci preview, sync, run, drift or rollback",
     ]

@@ -15,7 +15,7 @@ import yaml
 
 import sloth_ci
 from publish_action import published
-from sloth_ci.ci.inputs import Inputs
+from sloth_ci.ci.inputs import Inputs, github_variable
 from sloth_ci.ci.outputs import NAMES
 from sloth_ci.core.errors import UsageError
 from support.project import ROOT
@@ -27,8 +27,13 @@ DOCKERFILE = (ROOT / "Dockerfile").read_text(encoding="utf-8")
 IMAGE = f"docker://ghcr.io/sloth-runner/gitops@sha256:{'ab' * 32}"
 
 
+def named(name: str) -> str:
+    """What action.yml calls an input."""
+    return github_variable(name).removeprefix("INPUT_").lower()
+
+
 def test_the_inputs_are_those_that_the_program_reads() -> None:
-    read = {field.encode_name: field.default for field in msgspec.structs.fields(Inputs)}
+    read = {named(field.encode_name): field.default for field in msgspec.structs.fields(Inputs)}
     offered = {name: about["default"] for name, about in ACTION["inputs"].items()}
     assert offered.pop("github-token") == "${{ github.token }}"
     assert read.pop("github-token") == ""
@@ -37,7 +42,7 @@ def test_the_inputs_are_those_that_the_program_reads() -> None:
 
 def test_a_choice_names_all_its_words() -> None:
     for field in msgspec.structs.fields(Inputs):
-        description = ACTION["inputs"][field.encode_name]["description"]
+        description = ACTION["inputs"][named(field.encode_name)]["description"]
         assert [word for word in get_args(field.type) if f"`{word}`" not in description] == []
 
 

@@ -118,6 +118,33 @@ def test_a_token_in_the_origin_of_a_checkout(server: GitServer, opened: Open, tm
     assert set(server.seen) == {"gitlab-ci-token"}
 
 
+def test_a_token_that_was_given_goes_before_the_jobs_own(server: GitServer, opened: Open, tmp_path: Path) -> None:
+    host = server.url.removeprefix("http://")
+    repo = GitRepo(tmp_path / "repo")
+    repo.git("remote", "set-url", "origin", f"http://gitlab-ci-token:another@{host}/team/infra.git")
+    work(opened(cwd=repo.path, environ={"SLOTH_TOKEN": SECRET, "CI_SERVER_URL": server.url}))
+    assert set(server.seen) == {"oauth2"}
+
+
+def test_in_the_pipeline_of_a_fork_the_project_counts_that_it_wants_to_be_merged_into(
+    server: GitServer, opened: Open, tmp_path: Path
+) -> None:
+    host = server.url.removeprefix("http://")
+    repo = GitRepo(tmp_path / "repo")
+    repo.git("remote", "set-url", "origin", f"http://gitlab-ci-token:{quote(SECRET, safe='')}@{host}/eve/infra.git")
+    environ = {
+        "CI_JOB_TOKEN": SECRET,
+        "CI_SERVER_URL": server.url,
+        "CI_PROJECT_ID": "99",
+        "CI_MERGE_REQUEST_PROJECT_ID": "7",
+        "CI_MERGE_REQUEST_PROJECT_URL": f"{server.url}/team/infra",
+    }
+    repository = opened(cwd=repo.path, environ=environ)
+    assert (repository.work_tree, repository.display) == (repo.path, f"{server.url}/team/infra.git")
+    work(repository)
+    assert set(server.seen) == {"gitlab-ci-token"}
+
+
 def test_the_header_that_a_checkout_action_leaves_is_used(server: GitServer, opened: Open, tmp_path: Path) -> None:
     repo = GitRepo(tmp_path / "repo")
     repo.git("remote", "set-url", "origin", f"{server.url}/team/infra")
@@ -134,6 +161,8 @@ def test_the_header_that_a_checkout_action_leaves_is_used(server: GitServer, ope
     [
         ({"GITHUB_TOKEN": SECRET, "GITHUB_SERVER_URL": "{url}"}, "x-access-token"),
         ({"CI_JOB_TOKEN": SECRET, "CI_SERVER_URL": "{url}"}, "gitlab-ci-token"),
+        ({"SLOTH_TOKEN": SECRET, "CI_JOB_TOKEN": "another", "CI_SERVER_URL": "{url}"}, "oauth2"),
+        ({"SLOTH_TOKEN": SECRET}, None),
         ({"GITHUB_TOKEN": SECRET}, None),
         ({"GITHUB_TOKEN": SECRET, "GITHUB_SERVER_URL": "https://127.0.0.1"}, None),
         ({"GITHUB_TOKEN": SECRET, "GITHUB_SERVER_URL": "http://127.0.0.1"}, None),

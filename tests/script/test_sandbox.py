@@ -216,7 +216,7 @@ def test_the_environment_is_for_trusted_code(run: Callable[..., Script], host: M
         run("env.get('AWS_TOKEN')")
     host.trusted = False
     for source in ("env.get('CI')", "os.getenv('CI')", "exec.run('true')", "http.get('http://127.0.0.1:1')"):
-        with pytest.raises(UsageError, match="comes from a pull request"):
+        with pytest.raises(UsageError, match="comes from a pull or merge request"):
             run(source)
 
 

@@ -338,7 +338,7 @@ def test_shell_commands(one: Callable[..., TaskOutcome], tmp_path: Path) -> None
 def test_untrusted_shell_commands_do_not_run(one: Callable[..., TaskOutcome], host: MemoryHost) -> None:
     host.trusted = False
     for calls in (":run('true')", ":run_if('true'):command(function() end)"):
-        assert "comes from a pull request" in one(calls).message
+        assert "comes from a pull or merge request" in one(calls).message
 
 
 def test_artifacts(one: Callable[..., TaskOutcome], tmp_path: Path, host: MemoryHost) -> None:

@@ -14,7 +14,8 @@ import pytest
 from sloth_ci.core.yaml import dump
 from support.act import ARTIFACTS, Act, Ran, Running
 from support.bodies import deployment
-from support.ciworld import DEPLOY, CiWorld, Ended
+from support.ciworld import Ended
+from support.ciworld_github import DEPLOY, GitHubCi
 from support.cluster import ControlPlane
 from support.github import FakeGitHub
 from support.github.accounts import Permissions
@@ -42,8 +43,8 @@ gitops.workflow({
 _OWN: Final = ("GITHUB_EVENT_PATH", "GITHUB_OUTPUT", "GITHUB_STEP_SUMMARY", "GITHUB_ENV", "GITHUB_PATH", "GITHUB_STATE")
 
 
-class ActWorld(CiWorld):
-    """As CiWorld, but nothing is taken from the work tree: the image has the program, the workflow file says how it is run."""
+class ActWorld(GitHubCi):
+    """As GitHubCi, but nothing is taken from the work tree: the image has the program, the workflow file says how it is run."""
 
     def __init__(
         self, folder: Path, fake: FakeGitHub, source: GitRepo, act: Act, *, rules: str = "approval_required = true,"
@@ -135,7 +136,8 @@ class ActClusterWorld(ActWorld):
         self.repo.commit("alice", "main", {"sloth.lua": CLUSTER_LUA % namespace, **self._web("web:1")}, "To a cluster")
 
     def pull(self, image: str = "web:2", *, branch: str = "feature", login: str = "alice", **files: str) -> Pull:
-        return super().pull(image, branch=branch, login=login, **self._web(image), **files)
+        pull: Pull = super().pull(image, branch=branch, login=login, **self._web(image), **files)
+        return pull
 
     def _web(self, image: str) -> dict[str, str]:
         web = deployment(image=image, namespace=self.namespace)

@@ -1,20 +1,20 @@
-"""A repository on the fake GitHub whose jobs run for real: `sloth-ci ci` as a process, with what the runner gives it."""
+"""A repository on a fake forge whose jobs run for real: `sloth-ci ci` as a process, with what the runner gives it.
+
+What a test asks for here, every forge has: `GitHubCi` and `GitLabCi` say it in the forge's own way, so that one test holds for both.
+"""
 
 from __future__ import annotations
 
-import os
 import subprocess
 import sys
+from abc import ABC, abstractmethod
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any, ClassVar, Literal, Protocol
 
 from sloth_ci.core.yaml import dump
 from support.bodies import deployment
-from support.github import FakeGitHub
-from support.github.accounts import Permissions
-from support.github.events import Event
-from support.github.pull import Pull
 from support.gitrepo import GitRepo
 
 LUA = """\
@@ -29,8 +29,8 @@ gitops.workflow({
 """
 """A branch of rendered manifests, so that no cluster is needed; its health fails while it says `broken`."""
 
-PREVIEW: Permissions = {"contents": "read", "checks": "write", "pull_requests": "write", "metadata": "read"}
-DEPLOY: Permissions = {**PREVIEW, "contents": "write", "deployments": "write", "actions": "read"}
+PEOPLE = ("alice", "bob", "carol")
+"""Who may write. `eve` may read."""
 
 
 @dataclass(frozen=True)
@@ -44,12 +44,58 @@ class Ended:
     workspace: Path
 
 
-class CiWorld:
+class Said(Protocol):
+    """A comment."""
+
+    body: str
+
+
+class Request(Protocol):
+    """A pull request, or a merge request, at its forge."""
+
+    number: int
+    title: str
+
+    @property
+    def head(self) -> str:
+        """The commit that it brings."""
+
+    @property
+    def branch(self) -> str:
+        """Where it comes from."""
+
+    @property
+    def comments(self) -> list[Any]:
+        """All that was said to it, with `login` and `body`."""
+
+    def push(self, login: str, files: dict[str, str | bytes | None], message: str = ...) -> str:
+        """Another commit."""
+
+    def approve(self, login: str) -> Any:
+        """Somebody approves it."""
+
+    def comment(self, login: str, body: str) -> Said:
+        """Somebody says something."""
+
+    def merge(self, login: str, method: Literal["merge", "squash", "rebase"] = "merge") -> str:
+        """Returns the commit on the base branch."""
+
+    def close(self, login: str) -> None:
+        """Without a merge."""
+
+
+class CiWorld(ABC):
     """`acme/shop`: alice writes, bob and carol may approve, eve may read."""
 
-    def __init__(
-        self, folder: Path, fake: FakeGitHub, source: GitRepo, *, rules: str = "approval_required = true,"
-    ) -> None:
+    forge: ClassVar[str]
+    us: str
+    """The login of our own comments."""
+    sigil: ClassVar[str]
+    owners_file: ClassVar[str]
+    repo: Any
+    fake: Any
+
+    def __init__(self, folder: Path, fake: Any, source: GitRepo, *, rules: str = "approval_required = true,") -> None:
         self.folder, self.fake = folder, fake
         source.commit(
             "first",
@@ -59,91 +105,86 @@ class CiWorld:
                 ".gitignore": "live/\n",
             },
         )
-        self.repo = fake.repository("acme/shop", from_repo=source)
-        for login in ("alice", "bob", "carol"):
-            self.repo.allow(login, "write")
-        self.repo.allow("eve", "read")
         self._jobs = 0
+        self._found(source)
 
-    def pull(self, image: str = "web:2", *, branch: str = "feature", login: str = "alice", **files: str) -> Pull:
-        """A pull request that changes the image."""
+    @abstractmethod
+    def _found(self, source: GitRepo) -> None:
+        """Make the repository and its people."""
+
+    # --- what people do
+
+    def pull(self, image: str = "web:2", *, branch: str = "feature", login: str = "alice", **files: str) -> Any:
+        """A request that changes the image."""
         content = {"k8s/web.yaml": dump(deployment(image=image)), **files}
         self.repo.commit(login, branch, content, f"Image {image}")
-        return self.repo.open_pull(login, branch, title=f"Image {image}")
+        return self.open(login, branch, title=f"Image {image}")
 
+    @abstractmethod
+    def open(self, login: str, branch: str, base: str = "main", *, title: str = "") -> Any:
+        """Ask for the merge of a branch."""
+
+    @abstractmethod
+    def protect(self, branch: str) -> None:
+        """Let nobody push to a branch."""
+
+    @abstractmethod
+    def protect_environment(self, name: str, *, reviewers: list[str]) -> None:
+        """Have jobs of an environment approved by these people."""
+
+    @abstractmethod
+    def edit_comment(self, comment: Said, login: str, body: str) -> None:
+        """Somebody writes something else into a comment."""
+
+    # --- events
+
+    @abstractmethod
+    def opened(self, pull: Request, action: str = "opened") -> Any:
+        """The event of a request that was opened, pushed to (`synchronize`), or opened again."""
+
+    @abstractmethod
+    def commented(self, comment: Said) -> Any:
+        """The event of a new comment."""
+
+    @abstractmethod
+    def merge_group(self, pull: Request) -> Any:
+        """The event of a queue that tries the merge; it has a `sha`."""
+
+    # --- jobs
+
+    @abstractmethod
     def job(
-        self,
-        event: Event,
-        permissions: Permissions = DEPLOY,
-        *,
-        fork: bool = False,
-        env: Mapping[str, str] | None = None,
-        into: Mapping[str, bytes] | None = None,
-        inputs: Mapping[str, str] | None = None,
+        self, event: Any, *, inputs: Mapping[str, str] | None = None, env: Mapping[str, str] | None = None
     ) -> Ended:
-        """Run a job as the runner does: a checkout of the event's commit, inputs, and a token with these permissions.
+        """Run the job of an event as the runner does."""
 
-        `into` are files that an earlier step left in the workspace; `inputs` have the names of the action's.
-        """
-        self._jobs += 1
-        place = self.folder / f"job-{self._jobs}"
-        workspace = self._checkout(event, place / "workspace")
-        for name, content in (into or {}).items():
-            (workspace / name).write_bytes(content)
-        token = self.fake.github_token(self.repo, permissions, fork=fork)
-        given = {"github-token": token.value, **(inputs or {})}
-        environ = {
-            **os.environ,
-            **event.environ(place / "runner", workspace),
-            **{f"INPUT_{name.upper()}": value for name, value in given.items()},
-            "PYTHONPATH": os.pathsep.join(entry for entry in sys.path if entry),
-            "SLOTH_CACHE_DIR": str(self.folder / "cache"),
-            **(env or {}),
-        }
-        done = subprocess.run(
-            [sys.executable, "-m", "sloth_ci.cli", "ci"],
-            cwd=workspace,
-            env=environ,
-            capture_output=True,
-            text=True,
-            check=False,
-        )
-        log = done.stdout + done.stderr
-        assert "Traceback" not in log, log
-        assert "a fault in sloth-ci" not in log, log
-        assert token.value not in log
-        outputs = read_outputs((place / "runner" / "GITHUB_OUTPUT").read_text())
-        return Ended(done.returncode, log, outputs, (place / "runner" / "GITHUB_STEP_SUMMARY").read_text(), workspace)
+    @abstractmethod
+    def preview(self, pull: Request, action: str = "opened", **inputs: str) -> Ended:
+        """The job of a request. Inputs have an underscore here for each dash."""
 
-    def _checkout(self, event: Event, workspace: Path) -> Path:
-        """As actions/checkout leaves it: the commit of the event, detached, and no credentials."""
-        checkout = GitRepo(workspace)
-        checkout.git("remote", "add", "origin", str(self.repo.path))
-        checkout.git("fetch", "-q", "origin", "+refs/heads/*:refs/remotes/origin/*", event.sha)
-        checkout.git("checkout", "-q", "--detach", event.sha)
-        checkout.git("remote", "set-url", "origin", self.repo.clone_url)
-        return workspace
-
-    # --- what happens at the forge, and the job that it starts
-
-    def preview(self, pull: Pull, action: str = "opened", **inputs: str) -> Ended:
-        """The job of a pull request. Inputs have an underscore here for each dash."""
-        event = self.fake.event("pull_request", self.repo, pull=pull, action=action)
-        return self.job(event, PREVIEW, inputs={name.replace("_", "-"): value for name, value in inputs.items()})
-
-    def review(self, pull: Pull, login: str = "bob") -> Ended:
+    @abstractmethod
+    def review(self, pull: Request, login: str = "bob") -> Ended:
         """Somebody approves, and the job that follows."""
-        review = pull.approve(login)
-        return self.job(self.fake.event("pull_request_review", self.repo, pull=pull, review=review), PREVIEW)
 
+    @abstractmethod
     def deploy(self, after: str = "") -> Ended:
         """The job of a push to main: of its head, or of an older one that comes late."""
-        return self.job(self.fake.event("push", self.repo, after=after))
 
-    def say(self, pull: Pull, login: str, words: str) -> Ended:
+    def say(self, pull: Request, login: str, words: str) -> Ended:
         """Somebody comments, and the job that follows."""
-        comment = pull.comment(login, words)
-        return self.job(self.fake.event("issue_comment", self.repo, comment=comment))
+        return self.job(self.commented(pull.comment(login, words)))
+
+    @abstractmethod
+    def schedule(self) -> Ended:
+        """The job of a schedule."""
+
+    @abstractmethod
+    def by_hand(self, command: str, *, branch: str = "main", inputs: Mapping[str, str] | None = None) -> Ended:
+        """The job that somebody starts."""
+
+    @abstractmethod
+    def closed(self, pull: Request) -> Ended:
+        """The job of a request that was closed."""
 
     # --- what is there
 
@@ -154,30 +195,65 @@ class CiWorld:
 
     def subjects(self, branch: str = "main") -> list[str]:
         """Subjects of a branch, the newest first."""
-        return self.repo.git.git("log", "--format=%s", branch).splitlines()
+        return self.git("log", "--format=%s", branch).splitlines()
 
-    def comment(self, pull: Pull, marker: str = "sloth-ci:preview") -> str:
+    def git(self, *args: str) -> str:
+        """Git in the repository of the forge."""
+        return str(self.repo.git.git(*args))
+
+    def ours(self, pull: Request) -> list[str]:
+        """What we said to a request, the oldest first."""
+        return [comment.body for comment in pull.comments if comment.login == self.us]
+
+    def comment(self, pull: Request, marker: str = "sloth-ci:preview") -> str:
         """Our one comment of a marker."""
-        found = [c.body for c in pull.comments if c.login == "github-actions[bot]" and marker in c.body]
+        found = [body for body in self.ours(pull) if body.startswith(f"<!-- {marker} ")]
         assert len(found) <= 1, f"{len(found)} comments of {marker}"
         return found[0] if found else ""
 
+    def answer(self, pull: Request) -> str:
+        """Our newest answer to a command."""
+        found = [body for body in self.ours(pull) if "sloth-ci:answer" in body]
+        return found[-1] if found else ""
+
+    @abstractmethod
+    def reactions(self, pull: Request, words: str) -> list[str]:
+        """How we acknowledged a comment, in GitHub's names."""
+
+    @abstractmethod
     def checks(self, sha: str) -> dict[str, str]:
-        """The newest conclusion of each check of a commit, by its name."""
-        runs = sorted((run for run in self.repo.checks.values() if run.suite.head_sha == sha), key=lambda run: run.id)
-        return {run.name: run.conclusion or run.status for run in runs}
+        """The newest conclusion of each check of a commit, in GitHub's words, by its name."""
 
+    @abstractmethod
+    def deployments(self) -> list[tuple[str, str, str]]:
+        """Environment, state and commit of each, the oldest first. What was replaced is a `success` still."""
 
-def read_outputs(text: str) -> dict[str, str]:
-    """As actions/runner reads the file: `name<<mark`, lines, `mark`."""
-    found: dict[str, str] = {}
-    lines = iter(text.splitlines())
-    for line in lines:
-        name, _, mark = line.partition("<<")
-        value = []
-        for inner in lines:
-            if inner == mark:
-                break
-            value.append(inner)
-        found[name] = "\n".join(value)
-    return found
+    @abstractmethod
+    def pulls(self) -> list[Any]:
+        """All requests."""
+
+    @abstractmethod
+    def labels(self, pull: Request) -> list[str]:
+        """The labels of one."""
+
+    @abstractmethod
+    def requests(self) -> list[Any]:
+        """What the API was asked for so far."""
+
+    @abstractmethod
+    def said_to_the_api(self) -> str:
+        """Everything but what Git itself carries, by a push or in a commit that the API makes."""
+
+    def _run(self, environ: Mapping[str, str], workspace: Path, secrets: list[str]) -> tuple[int, str]:
+        environ = {
+            **environ,
+            "PYTHONPATH": ":".join(entry for entry in sys.path if entry),
+            "SLOTH_CACHE_DIR": str(self.folder / "cache"),
+        }
+        command = [sys.executable, "-m", "sloth_ci.cli", "ci"]
+        done = subprocess.run(command, cwd=workspace, env=environ, capture_output=True, text=True, check=False)
+        log = done.stdout + done.stderr
+        assert "Traceback" not in log, log
+        assert "a fault in sloth-ci" not in log, log
+        assert not [secret for secret in secrets if secret in log]
+        return done.returncode, log

@@ -15,12 +15,16 @@ AUTHOR = Signature("github-actions[bot]", "github-actions[bot]@users.noreply.git
 class Signer:
     """`engine.ports.Forge`: says what it was asked for, and does it unless it was told to fail."""
 
+    request_word = "pull request"
+
     def __init__(self, path: Path, repository: str = "") -> None:
         self.repository = repository or str(path)
         self.bare = Bare(path)
         self.commits: list[tuple[str, str, dict[str, bytes | None]]] = []
         """Branch, message, files."""
         self.requests: list[tuple[str, str, str, str]] = []
+        self.freeze: str | None = None
+        """The project's own."""
         self.fails: list[ForgeError] = []
         """What the next commits and requests raise."""
         self.lost = False
@@ -29,6 +33,9 @@ class Signer:
         """Called before each commit."""
         self.spoil: Mapping[str, bytes | None] = {}
         """Files that get into each commit, and were not asked for."""
+
+    def frozen(self) -> str | None:
+        return self.freeze
 
     def commit(self, branch: str, parent: str, message: str, changes: Mapping[str, bytes | None]) -> str:
         self.before()

@@ -139,7 +139,7 @@ class World:
             return sync(session, workflow, **more)
 
     def preview(self, workflow: WorkflowSpec, **more: Any) -> Plan:
-        with self.opened() as session:
+        with self.opened(more.pop("session", None)) as session:
             return preview(session, workflow, **more)
 
     def rollback(
