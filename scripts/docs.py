@@ -4,8 +4,8 @@
     python scripts/docs.py --check     exit with 1 if one is not current
 
 docs/cli.md comes from the command line's own help, the figures in README.md and bench/README.md from
-bench/results.json, docs/scoreboard.md from bench/scoreboard.json, the tables in docs/github.md from action.yml. In
-docs/lua.md, what stands between `<!-- keys: NAME -->` and `<!-- /keys -->` comes from the struct of that name in
+bench/results.json, docs/scoreboard.md from bench/scoreboard.json, the tables in docs/github.md from action.yml. The CI/CD
+component for GitLab has the text of .gitlab-ci-template.yml: a link to it would be none for GitLab. In docs/lua.md, what stands between `<!-- keys: NAME -->` and `<!-- /keys -->` comes from the struct of that name in
 core/workflow.py and the docstrings of its fields.
 """
 
@@ -25,6 +25,7 @@ import click
 import msgspec
 import yaml
 
+import gitlab_template
 from sloth_ci.cli import cli
 from sloth_ci.core import workflow
 
@@ -183,6 +184,11 @@ def github_page() -> str:
     return text
 
 
+def gitlab_component() -> str:
+    """templates/gitops/template.yml: where GitLab looks for the CI/CD component `gitops`."""
+    return (ROOT / gitlab_template.TEMPLATE).read_text(encoding="utf-8")
+
+
 def _action_row(name: str, about: Mapping[str, str]) -> str:
     description = about["description"].replace("|", "\\|")
     if "default" not in about:
@@ -198,6 +204,7 @@ DOCUMENTS: Final = {
     "docs/github.md": github_page,
     "docs/lua.md": lua_reference,
     "docs/scoreboard.md": scoreboard,
+    gitlab_template.COMPONENT: gitlab_component,
 }
 
 
