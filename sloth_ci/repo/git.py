@@ -70,7 +70,10 @@ def environment(environ: Mapping[str, str]) -> dict[str, str]:
     env.pop("LANGUAGE", None)
     # Empty: without it Git falls back to SSH_ASKPASS, which may open a window.
     env.setdefault("GIT_ASKPASS", "")
-    return configured(env, _SETTINGS)
+    # A GitLab with a CA of its own: the runner names the file, and it counts for that server alone.
+    authority, server = environ.get("CI_SERVER_TLS_CA_FILE"), environ.get("CI_SERVER_URL")
+    own = [(f"http.{server.rstrip('/')}/.sslCAInfo", authority)] if authority and server else []
+    return configured(env, [*_SETTINGS, *own])
 
 
 def configured(env: Mapping[str, str], settings: Iterable[tuple[str, str]]) -> dict[str, str]:

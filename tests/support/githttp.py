@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import binascii
 import os
+import ssl
 import subprocess
 import threading
 from collections.abc import Iterator, Mapping
@@ -29,8 +30,11 @@ class GitServer(ThreadingHTTPServer):
 
     daemon_threads = True
 
-    def __init__(self, root: Path, user: str | None, password: str | None) -> None:
+    def __init__(self, root: Path, user: str | None, password: str | None, tls: ssl.SSLContext | None = None) -> None:
         super().__init__(("127.0.0.1", 0), _Handler)
+        self._scheme = "https" if tls else "http"
+        if tls:
+            self.socket = tls.wrap_socket(self.socket, server_side=True)
         self.root = root
         self.user = user
         self.password = password
@@ -40,13 +44,15 @@ class GitServer(ThreadingHTTPServer):
     @property
     def url(self) -> str:
         """Where it listens, without a slash at the end."""
-        return f"http://127.0.0.1:{self.server_port}"
+        return f"{self._scheme}://127.0.0.1:{self.server_port}"
 
 
 @contextmanager
-def serve(root: Path, *, user: str | None = None, password: str | None = None) -> Iterator[GitServer]:
+def serve(
+    root: Path, *, user: str | None = None, password: str | None = None, tls: ssl.SSLContext | None = None
+) -> Iterator[GitServer]:
     """A server for the repositories below `root`. With a password, everybody has to give it (and `user`, if set)."""
-    server = GitServer(root, user, password)
+    server = GitServer(root, user, password, tls)
     thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01}, daemon=True)
     thread.start()
     try:
