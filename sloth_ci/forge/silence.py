@@ -29,6 +29,11 @@ def silence(error: BaseException, url: str) -> str:
     return f"{url} cannot be reached: {system or type(error).__name__}"
 
 
+def is_untrusted(error: BaseException) -> bool:
+    """Whether there was no answer because of the server's certificate: waiting does not help."""
+    return any(isinstance(cause, ssl.SSLCertVerificationError) for cause in _inside(error))
+
+
 _KINDS: Mapping[type[BaseException], str] = {
     socket.gaierror: "there is no host for {url}",
     ssl.SSLCertVerificationError: "the certificate of {url} is not trusted here: {why}",

@@ -1,0 +1,312 @@
+"""People: what they said to a merge request, what they may do, what they own, and what they pushed."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping, Sequence
+from math import floor
+from typing import Any
+from urllib.parse import quote
+
+import msgspec
+
+from sloth_ci.core.codeowners import Owned
+from sloth_ci.core.errors import UsageError
+from sloth_ci.core.review import PullRequest, Review
+from sloth_ci.core.slash import find_command
+from sloth_ci.core.words import plural
+from sloth_ci.forge.errors import Denied, Missing
+from sloth_ci.forge.gitlab.client import Client
+from sloth_ci.forge.gitlab.errors import READ
+from sloth_ci.forge.gitlab.notes import Notes
+from sloth_ci.forge.gitlab.payload import is_edited, login_of, seconds_of
+from sloth_ci.forge.gitlab.statuses import Statuses
+
+_MAY_PUSH = 30
+"""The role Developer, as a number."""
+_APPROVED = "approved this merge request"
+"""The system note of it: people cannot write one of those."""
+_PRIVATE = re.compile(r"(?P<id>\d+)-(?P<login>[^@]+)@users\.noreply\.", re.IGNORECASE)
+"""The address that GitLab commits with for somebody who shows none."""
+
+
+class People:
+    """Who may write is asked once for each person of a run, and so are the versions of a merge request."""
+
+    def __init__(self, client: Client, notes: Notes, statuses: Statuses) -> None:
+        self._client = client
+        self._notes = notes
+        self._statuses = statuses
+        self._members: dict[str, Any] = {}
+        """Members of the project, by their name; the first page of them, and who was asked for."""
+        self._all_listed: bool | None = None
+        """Whether that page was all of them; None before it was read."""
+        self._users: dict[str, Any] = {}
+        """Who said something, by their name."""
+        self._approvals: dict[int, list[Any]] = {}
+        self._versions_of: dict[int, list[Any]] = {}
+
+    # --- rights
+
+    def may_write(self, person: str) -> bool:
+        """Whether somebody may push. Members of the groups above, and of groups that were invited, are members, too."""
+        member = self._member(person)
+        return member is not None and member["access_level"] >= _MAY_PUSH and member.get("state") != "blocked"
+
+    def _member(self, person: str) -> Any | None:
+        self._list_members()
+        if person not in self._members and not self._all_listed:
+            self._members[person] = self._asked_for(person)
+        return self._members.get(person)
+
+    def _list_members(self) -> None:
+        if self._all_listed is None:
+            path = f"{self._client.here}/members/all"
+            found, more = self._client.some_pages("see who may push", path, READ, most=1)
+            for member in found:
+                self._members[member["username"]] = _stronger(self._members.get(member["username"]), member)
+            self._all_listed = not more
+
+    def _asked_for(self, person: str) -> Any | None:
+        """A member of a large project."""
+        user = self._users.get(person) or self._user(f"see what {person} may do", username=person)
+        if user is None:
+            return None
+        path = f"{self._client.here}/members/all/{user['id']}"
+        try:
+            return self._client.get(f"see what {person} may do", path, READ)
+        except Missing:
+            return None  # no member
+
+    def _user(self, what: str, **query: str) -> Any | None:
+        """The one user that a query names. An older GitLab does not know every query, and would list anybody."""
+        [(key, wanted)] = query.items()
+        found = self._client.pages(what, "/users", READ, most=1, **query)
+        named = [user for user in found if str(user.get(key) or "").lower() == wanted.lower()]
+        return named[0] if len(named) == 1 else None
+
+    # --- what they said
+
+    def reviews(self, pull: PullRequest) -> list[Review]:
+        """The last word of each person, the oldest first."""
+        words = {word.person: word for word in self._by_approval(pull)}
+        for word in self._by_comment(pull):
+            before = words.get(word.person)
+            # One that belongs to no commit for certain takes nothing back.
+            if before is None or (word.sha is not None and word.at > before.at):
+                words[word.person] = word
+        # GitLab keeps these until their person approves or takes them back there.
+        words |= {word.person: word for word in self._against(pull)}
+        known = [msgspec.structs.replace(word, may_write=self.may_write(word.person)) for word in words.values()]
+        return sorted(known, key=lambda word: word.at)
+
+    def _given(self, number: int) -> list[Any]:
+        """The approvals that stand."""
+        if number not in self._approvals:
+            path = f"{self._client.here}/merge_requests/{number}/approvals"
+            found = self._client.get(f"read the approvals of !{number}", path, READ).get("approved_by") or []
+            self._approvals[number] = found
+            self._users |= {login_of(one["user"]): one["user"] for one in found}
+        return self._approvals[number]
+
+    def _by_approval(self, pull: PullRequest) -> list[Review]:
+        found = []
+        for approval in self._given(pull.number):
+            person = login_of(approval["user"])
+            at = self._approved_at(pull.number, person, approval)
+            sha = None if at is None else self._head_at(pull.number, at)
+            found.append(Review(person=person, verdict="approved", sha=sha, at=at or 0.0, may_write=False))
+        return found
+
+    def _approved_at(self, number: int, person: str, approval: Any) -> float | None:
+        """When; an older GitLab tells it only by its own note in the merge request."""
+        if approval.get("approved_at"):
+            return seconds_of(approval["approved_at"])
+        times = [
+            seconds_of(note["created_at"])
+            for note in self._notes.known(number)
+            if note["system"] and note["body"] == _APPROVED and login_of(note["author"]) == person
+        ]
+        return max(times, default=None)
+
+    def _head_at(self, number: int, at: float) -> str | None:
+        """The head that the merge request had then. What came within the same second came after it."""
+        before = [one for one in self._versions(number) if floor(seconds_of(one["created_at"])) < floor(at)]
+        newest = max(before, key=lambda one: (seconds_of(one["created_at"]), one["id"]), default=None)
+        return str(newest["head_commit_sha"]) if newest else None
+
+    def _versions(self, number: int) -> list[Any]:
+        """GitLab makes one with each push, and with each new base."""
+        if number not in self._versions_of:
+            path = f"{self._client.here}/merge_requests/{number}/versions"
+            self._versions_of[number] = self._client.pages(f"read the versions of !{number}", path, READ)
+        return self._versions_of[number]
+
+    def _against(self, pull: PullRequest) -> list[Review]:
+        """Who has requested changes. GitLab tells since when the person reviews, not since when there is a word."""
+        path = f"{self._client.here}/merge_requests/{pull.number}/reviewers"
+        found = self._client.pages(f"read the reviewers of !{pull.number}", path, READ)
+        against = [one for one in found if one["state"] == "requested_changes"]
+        self._users |= {login_of(one["user"]): one["user"] for one in against}
+        return [
+            Review(
+                person=login_of(one["user"]),
+                verdict="changes_requested",
+                sha=None,
+                at=seconds_of(one["created_at"]),
+                may_write=False,
+            )
+            for one in against
+        ]
+
+    def _by_comment(self, pull: PullRequest) -> list[Review]:
+        """Notes that approve. What was edited says today what it may not have said when it was written."""
+        approving = [
+            note
+            for note in self._notes.known(pull.number)
+            if not note["system"] and not is_edited(note) and _approves(note["body"])
+        ]
+        if not approving:
+            return []
+        self._users |= {login_of(note["author"]): note["author"] for note in approving if note["author"]}
+        since = self.head_since(pull)
+        found = []
+        for note in approving:
+            at = seconds_of(note["created_at"])
+            sha = pull.head_sha if since is not None and at > since else None
+            found.append(Review(person=login_of(note["author"]), verdict="approved", sha=sha, at=at, may_write=False))
+        return found
+
+    def head_since(self, pull: PullRequest) -> float | None:
+        """When the head was there and its plan was shown: a note after that is about this head and no other.
+
+        The plan's status alone does not tell. A commit may have been checked on another branch before it was pushed to
+        this one, or been here before, and come back by a force-push after somebody had approved what was in between.
+        """
+        newest = max(self._versions(pull.number), key=lambda one: int(one["id"]), default=None)
+        shown = self._statuses.first_shown(pull.head_sha)
+        if newest is None or newest["head_commit_sha"] != pull.head_sha or shown is None:
+            return None
+        return max(seconds_of(newest["created_at"]), shown)
+
+    # --- what they pushed
+
+    def pushers(self, pull: PullRequest) -> frozenset[str]:
+        """Who wrote the commits, and who pushed them to a branch of this project.
+
+        GitLab tells no users with commits. It is whoever has the private address of one, and any member, or anybody who
+        has approved, with the name or the public address of one: too many opens no gate. Who pushed to a fork is not known.
+        """
+        path = f"{self._client.here}/merge_requests/{pull.number}/commits"
+        commits = self._client.pages(f"read the commits of !{pull.number}", path, READ)
+        names = {str(one[f"{role}_name"]).casefold() for one in commits for role in ("author", "committer")}
+        emails = {str(one[f"{role}_email"]).casefold() for one in commits for role in ("author", "committer")}
+        names.discard("")
+        emails.discard("")
+        private = [match for email in emails if (match := _PRIVATE.match(email))]
+        ids, logins = {int(match["id"]) for match in private}, {match["login"] for match in private}
+        self._given(pull.number)
+        self._list_members()
+        known = {**{name: one for name, one in self._members.items() if one}, **self._users}
+        people = {
+            login
+            for login, user in known.items()
+            if user["id"] in ids
+            or login.casefold() in logins
+            or str(user.get("name") or "").casefold() in names
+            or str(user.get("public_email") or user.get("email") or "").casefold() in emails
+        }
+        return frozenset(people | logins | self._pushed(pull, {one["id"] for one in commits} | {pull.head_sha}))
+
+    def _pushed(self, pull: PullRequest, shas: set[str]) -> set[str]:
+        """By GitLab's own record, which has the last 100 pushes to the project on its first page."""
+        if pull.fork:
+            return set()
+        try:
+            found = self._client.pages(
+                f"see who pushed to {pull.head_branch}",
+                f"{self._client.here}/events",
+                READ,
+                most=1,
+                action="pushed",
+                sort="desc",
+            )
+        except (Missing, Denied):
+            return set()
+        pushes = [(one, one.get("push_data") or {}) for one in found]
+        return {
+            login_of(one.get("author"))
+            for one, push in pushes
+            if push.get("ref_type") == "branch"
+            and push.get("ref") == pull.head_branch
+            and push.get("commit_to") in shas
+        }
+
+    # --- what they own
+
+    def owners(self, rules: Sequence[Owned]) -> Mapping[str, frozenset[str]]:
+        """Who owns what; what cannot be resolved stands there as it is written, and no name is equal to it.
+
+        A name may be written in any case, and may be that of a group.
+        """
+        resolved: dict[str, frozenset[str]] = {}
+        found = {}
+        for rule in rules:
+            owners: set[str] = set()
+            for name in (*rule.people, *rule.teams, *rule.emails):
+                if name not in resolved:
+                    resolved[name] = self._owner(name, email=name in rule.emails)
+                owners |= resolved[name]
+            found[rule.rule] = frozenset(owners)
+        return found
+
+    def _owner(self, name: str, *, email: bool) -> frozenset[str]:
+        self._list_members()
+        known = {login.lower(): login for login in (*self._users, *(k for k, one in self._members.items() if one))}
+        if email:
+            owner = next((k for k, one in self._members.items() if _has_address(one, name)), None)
+            user = None if owner else self._user(f"find the user of {name}", public_email=name)
+            return frozenset({owner or (login_of(user) if user else name)})
+        if name.lower() in known:
+            return frozenset({known[name.lower()]})
+        path = f"/groups/{quote(name, safe='')}/members/all"
+        try:
+            members: list[Any] = self._client.pages(f"read who is in @{name}", path, READ)
+        except Missing:
+            return frozenset({f"@{name}" if "/" in name else name})  # a person, or nobody that we may see
+        return frozenset(member["username"] for member in members) or frozenset({f"@{name}"})
+
+    # --- the forge's own rules
+
+    def unmet(self, pull: PullRequest) -> list[str]:
+        """The approval rules that still ask for something. They are of GitLab Premium: others have none, or no such page."""
+        path = f"{self._client.here}/merge_requests/{pull.number}/approval_state"
+        try:
+            rules = self._client.get(f"read the approval rules of !{pull.number}", path, READ).get("rules") or []
+        except Missing:
+            return []
+        found = []
+        for rule in rules:
+            if rule["approvals_required"] > 0 and not rule.get("approved"):
+                left = max(rule["approvals_required"] - len(rule.get("approved_by") or []), 1)
+                found.append(f"{plural(left, 'more approval')} by GitLab's rule '{rule['name']}'")
+        return found
+
+
+def _stronger(one: Any | None, other: Any) -> Any:
+    """A member by several ways has the strongest role of them."""
+    return one if one is not None and one["access_level"] >= other["access_level"] else other
+
+
+def _has_address(member: Any | None, email: str) -> bool:
+    return member is not None and email.lower() in {
+        str(member.get(key) or "").lower() for key in ("public_email", "email")
+    }
+
+
+def _approves(body: str | None) -> bool:
+    try:
+        command = find_command(body or "", ())
+    except UsageError:
+        return False  # another command; whoever runs it tells its author what is wrong with it
+    return command is not None and command.verb == "approve"
