@@ -5,7 +5,7 @@ Rules and evidence in, a verdict out. The evidence is what the forge itself reco
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import NamedTuple
 
 import msgspec
@@ -29,7 +29,13 @@ class Evidence(msgspec.Struct, frozen=True, kw_only=True):
     """Whose commits are in it: they cannot approve it, no more than its author can."""
     owners: Mapping[str, frozenset[str]] = {}
     """Code owners of what changes: each rule of the file that applies, with the people whose approval it takes."""
+    owner_approvals: Mapping[str, int] = {}
+    """How many of its owners a rule takes; one where it is not here."""
+    unmet: Sequence[str] = ()
+    """What the forge's own approval rules still ask for, in words."""
     protection: Protection | None = None
+    request_word: str = "pull request"
+    """What the forge calls a change under review."""
 
 
 class Verdict(NamedTuple):
@@ -47,11 +53,16 @@ class Verdict(NamedTuple):
 
 
 def judge(plan: Plan, rules: ApprovalSpec | None, evidence: Evidence) -> Verdict:
-    """Hold a plan against the rules of its workflow (None: it asks for no approval) and against those of the forge."""
+    """Hold a plan against the rules of its workflow (None: it asks for no approval) and against those of the forge.
+
+    A plan that brings nothing is asked for nothing but what its environment demands of every job.
+    """
     missing: list[str] = []
     given: list[str] = []
     if evidence.protection is not None:
         _environment(evidence.protection, missing, given)
+    if plan.brings:
+        missing += evidence.unmet
     if rules is not None and plan.brings:
         _reviews(plan, rules, evidence, missing, given)
     return Verdict(tuple(missing), tuple(given))
@@ -143,7 +154,7 @@ def _reviews(plan: Plan, rules: ApprovalSpec, evidence: Evidence, missing: list[
     needed = reviews_needed(plan, rules) or 0
     pull, check = evidence.pull, evidence.check
     if pull is None:
-        missing.append("no pull request brought this commit, so nobody could approve it: open one")
+        missing.append(f"no {evidence.request_word} brought this commit, so nobody could approve it: open one")
         return
     if check is None:
         missing.append(f"no plan was reported on {pull.head_sha[:10]}, so there is none that was approved: preview it")
@@ -163,11 +174,20 @@ def _reviews(plan: Plan, rules: ApprovalSpec, evidence: Evidence, missing: list[
         why = f" ({'; '.join(passed)})" if passed else ""
         missing.append(f"{plural(needed - len(people), 'more approval')} of {needed} on {pull.head_sha[:10]}{why}")
     if rules.code_owners:
-        missing += [
-            f"an approval by an owner of {rule}: {_listed(sorted(owners))}"
-            for rule, owners in evidence.owners.items()
-            if people.isdisjoint(owners)
-        ]
+        missing += _owners(people, evidence)
+
+
+def _owners(people: set[str], evidence: Evidence) -> Iterator[str]:
+    """Each rule of the code owners that has not enough of them among those who approved."""
+    for rule, owners in evidence.owners.items():
+        asked = evidence.owner_approvals.get(rule, 1)
+        left = asked - len(people & owners)
+        if left <= 0:
+            continue
+        if asked == 1:
+            yield f"an approval by an owner of {rule}: {_listed(sorted(owners))}"
+        else:
+            yield f"{plural(left, 'more approval')} of {asked} by owners of {rule}: {_listed(sorted(owners))}"
 
 
 def _difference(check: PlanCheck, plan: Plan) -> str:

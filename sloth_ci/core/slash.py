@@ -15,15 +15,23 @@ _LINE = re.compile(r"/sloth(?:[ \t]+(?P<words>\S.*?))?[ \t]*")
 _ABOUT_AN_ENVIRONMENT = frozenset[Verb]({"deploy", "rollback", "lock", "unlock"})
 _FENCE = re.compile(r" {0,3}(`{3,}|~{3,})")
 
-HELP: dict[str, str] = {
-    "/sloth help": "this list",
-    "/sloth preview": "plan it again, and report",
-    "/sloth approve": "approve the plan that is shown, as an approving review does",
-    "/sloth deploy ENV": "apply the approved plan of this pull request to an environment, and lock it for this pull request",
-    "/sloth rollback ENV [reason]": "put an environment back to what it was before, and Git too",
-    "/sloth lock ENV [reason]": "let nothing into an environment but this pull request",
-    "/sloth unlock ENV": "take that back",
-}
+
+def commands(request_word: str = "pull request") -> dict[str, str]:
+    """What can be asked for, and what it does. `request_word` is what the forge calls a change under review."""
+    this = f"this {request_word}"
+    return {
+        "/sloth help": "this list",
+        "/sloth preview": "plan it again, and report",
+        "/sloth approve": "approve the plan that is shown, as an approving review does",
+        "/sloth deploy ENV": f"apply the approved plan of {this} to an environment, and lock it for {this}",
+        "/sloth rollback ENV [reason]": "put an environment back to what it was before, and Git too",
+        "/sloth lock ENV [reason]": f"let nothing into an environment but {this}",
+        "/sloth unlock ENV": "take that back",
+    }
+
+
+HELP = commands()
+"""In GitHub's words."""
 
 
 class SlashCommand(NamedTuple):

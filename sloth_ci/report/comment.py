@@ -1,4 +1,4 @@
-"""What is said on a pull request: the plans before a merge, what became of them after it, and answers to commands."""
+"""What is said on a pull or merge request: the plans before a merge, what became of them after it, and answers to commands."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from sloth_ci.core.gate import Verdict
 from sloth_ci.core.outcome import Outcome
 from sloth_ci.core.plan import Plan
 from sloth_ci.core.review import Overlap
-from sloth_ci.core.slash import HELP
+from sloth_ci.core.slash import commands
 from sloth_ci.core.words import first_line, plural
 from sloth_ci.report.ladder import Places, Step, ladder
 from sloth_ci.report.markdown import DIFF_LINES, Cell, digests, note_line, sections, table, verdict_parts
@@ -58,8 +58,14 @@ class About(msgspec.Struct, frozen=True, kw_only=True):
     """The branch that it goes to."""
     overlaps: tuple[Overlap, ...] = ()
     run_url: str = ""
+    summary_url: str | None = None
+    """The page that shows the job's summary: None is that of the run, empty where there is none."""
     report_url: str = ""
     """Of the HTML report."""
+    check_texts: bool = True
+    """Whether the page of a check tells its plan: a status of GitLab has no text."""
+    request_word: str = "pull request"
+    """What the forge calls a change under review."""
     notes: tuple[str, ...] = ()
     """About the whole run."""
     failed: tuple[Failed, ...] = ()
@@ -79,15 +85,17 @@ def review_markdown(shown: Sequence[Shown], *, about: About, limit: int, step: S
     cells = [Cell(one.check_url, gate_words(one)) for one in shown]
     head = blocks(_head(shown, about), table(plans, limit // 4, cells) if shown else "")
     foot = _foot(plans, about, limit // 8)
-    check = next((one.check_url for one in shown if one.check_url), "")
-    more = ladder(step, Places(check=check, summary=about.run_url, html=about.report_url))
+    check = next((one.check_url for one in shown if one.check_url and about.check_texts), "")
+    summary = about.run_url if about.summary_url is None else about.summary_url
+    more = ladder(step, Places(check=check, summary=summary, html=about.report_url))
     room = limit - size(head) - size(foot) - size(more) - _JOINTS
     top = Parts(room * 2 // 5)
     top.add_all([_failed(one) for one in about.failed], "failure")
     top.add_all([note_line(note) for note in about.notes], "note")
     top.add_all(_gates(shown), "line about approvals", "lines about approvals")
     end = Parts(room // 6)
-    end.add_all(_overlaps(about.overlaps), "line about pull requests", "lines about pull requests")
+    word = about.request_word
+    end.add_all(_overlaps(about.overlaps, word), f"line about {word}s", f"lines about {word}s")
     above, below = top.text(), end.text()
     middle = sections(
         plans,
@@ -161,17 +169,17 @@ def gate_lines(verdict: Verdict, name: str = "") -> list[str]:
     return lines + [f"\n  * {markdown(text, 600)}" for text in verdict.missing]
 
 
-# --- other pull requests ---
+# --- other pull and merge requests ---
 
 
-def _overlaps(overlaps: Sequence[Overlap]) -> list[str]:
+def _overlaps(overlaps: Sequence[Overlap], word: str) -> list[str]:
     if not overlaps:
         return []
-    lines = [f"\n**Also open**, and about the same objects: {plural(len(overlaps), 'pull request')}\n"]
+    lines = [f"\n**Also open**, and about the same objects: {plural(len(overlaps), word)}\n"]
     for one in overlaps:
         files = [code(file, 200) for file in one.files[:_FILES]]
         files += [f"{len(one.files) - _FILES:,} more"] if len(one.files) > _FILES else []
-        title = link(f"#{one.number} {markdown(one.title, 120)}", one.url)
+        title = link(f"{one.sigil}{one.number} {markdown(one.title, 120)}", one.url)
         lines.append(f"\n- {title}" + (f": {', '.join(files)}" if files else ""))
     return lines
 
@@ -187,9 +195,9 @@ def deployment_comment(
     notes: Sequence[str] = (),
     limit: int = LIMIT,
 ) -> str:
-    """What became of a pull request after its merge as `sha`.
+    """What became of a pull or merge request after its merge as `sha`.
 
-    `links` are the pages to go on from, by what they are called: the environment, the run, the pull request that reverts.
+    `links` are the pages to go on from, by what they are called: the environment, the run, the request that reverts.
     """
     pages = [link(markdown(word, 80), url) for word, url in (links or {}).items() if url]
     foot = f"<sub>{' · '.join([f'commit {code(sha[:12])}', *pages])}</sub>"
@@ -237,9 +245,9 @@ def answer(
     return blocks(head, text, outcomes_markdown(outcomes, room), foot)
 
 
-def help_answer() -> str:
-    """What can be asked for in a comment."""
-    rows = "".join(f"| {code(command)} | {markdown(said)} |\n" for command, said in HELP.items())
+def help_answer(request_word: str = "pull request") -> str:
+    """What can be asked for in a comment. `request_word` is what the forge calls a change under review."""
+    rows = "".join(f"| {code(command)} | {markdown(said)} |\n" for command, said in commands(request_word).items())
     return (
         f"### Commands\n\n| comment | what it does |\n|---|---|\n{rows}\n"
         "One a comment, alone on its line, by people who may push to this repository.\n"

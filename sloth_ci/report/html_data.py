@@ -39,7 +39,7 @@ def report_data(
         if about
         else [],
         "overlaps": [
-            {"number": one.number, "title": one.title, "url": one.url, "files": list(one.files)}
+            {"name": f"{one.sigil}{one.number}", "title": one.title, "url": one.url, "files": list(one.files)}
             for one in (about.overlaps if about else ())
         ],
     }

@@ -9,7 +9,7 @@ from sloth_ci.core.words import first_line, plural
 from sloth_ci.report.outcome_view import counts, facts, headline, ordered_items, seconds
 from sloth_ci.report.parts import LIMIT, further_lines, size
 from sloth_ci.report.plan_view import short_digest
-from sloth_ci.report.text import code, html_text, markdown
+from sloth_ci.report.text import code, markdown
 from sloth_ci.report.view import SYMBOLS
 
 _DETAIL = ((80, 50, 1000), (16, 50, 1000), (0, 50, 300), (0, 8, 300), (0, 0, 300))
@@ -62,6 +62,6 @@ def _outcome(outcome: Outcome, reason_lines: int, named: int, width: int) -> str
 
 def _subject(outcome: Outcome) -> str:
     if isinstance(outcome, RollbackOutcome):
-        return f"{html_text(outcome.destination, 120)} · back to {code(outcome.target, 80)}"
+        return f"{markdown(outcome.destination, 120)} · back to {code(outcome.target, 80)}"
     plan = f"plan {code(short_digest(outcome.digest))} at {code(outcome.revision[:12])}"
-    return f"{html_text(outcome.destination, 120)} · {plan} · {code(outcome.sync_id, 80)}"
+    return f"{markdown(outcome.destination, 120)} · {plan} · {code(outcome.sync_id, 80)}"

@@ -29,7 +29,7 @@ STATUS = {
 REVERT = {
     "committed": "commit {commit}",
     "already": "commit {commit}, which was in Git already",
-    "pull_request": "on a branch of its own, as the branch is protected: open a pull request for it",
+    "pull_request": "on a branch of its own, as the branch is protected: it counts when that is merged",
     "queued": "not made yet, as Git cannot be reached: the next run makes it",
     "failed": "could not be written to Git",
 }

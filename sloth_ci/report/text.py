@@ -19,11 +19,28 @@ _HIDDEN = re.compile(
 _SHORT = {"\n": "\\n", "\t": "\\t", "\r": "\\r"}
 # actions/runner, ActionCommand.cs: `::name ...::` counts at the start of a line, `##[name]` anywhere in it.
 _COMMAND = re.compile(r"^(\s*):(:[^\n]*?::)", re.MULTILINE)
-# What Markdown, GitHub and GitLab give a meaning to inside a line; at its start also the marks of lists and headings, and of
-# commands (`/merge` to GitLab, `/sloth` to us).
-_SPECIAL = re.compile(r"GH-(?=\d)|://|www\.|^[-+=/]|^\d+(?=[.)])|[\\`*_\[\]<>|&#~!$%@^]", re.IGNORECASE)
-_SPECIAL_HTML = re.compile(r"GH-(?=\d)|[&<>\"'#~!$%@^]", re.IGNORECASE)
-_ENTITIES = {"&": "&amp;", "<": "&lt;", ">": "&gt;", "|": "&#124;", "$": "&#36;", '"': "&quot;", "'": "&#39;"}
+# What Markdown, GitHub and GitLab give a meaning to inside a line; at its start also the marks of lists, headings and
+# descriptions, and of commands (`/merge` to GitLab, `/sloth` to us). GitLab's own are in doc/user/markdown.md: `{+text+}`,
+# `==text==`, `:name:`, `group/project>`, and `ABC-12` for the tracker that a project is connected to, which hears of it.
+_SPECIAL = re.compile(
+    r"(?-i:\b[A-Z][A-Z0-9_]+-(?=\d))|GH-(?=\d)|://|www\.|^[-+=/:]|^\d+(?=[.)])|[\\`*_\[\]<>|&#~!$%@^]"
+    r"|\{(?=[-+])|([=+])(?=\1\S)|:(?=[\w+-]+:)",
+    re.IGNORECASE,
+)
+# What follows a character that means something only then. A backslash does not help with these at GitLab, which takes it
+# away before it looks, but for the characters of references (lib/banzai/filter/escaped_char_filter.rb).
+_MEANT = {
+    "[": re.compile(r"[-+\[_]|[ x~]\]|toc\]|[a-z_]+:", re.IGNORECASE),
+    "{": re.compile(r"[-+]"),
+    "*": re.compile(r"iteration:"),
+    "=": re.compile(r"=\S"),
+    "+": re.compile(r"\+\S"),
+    ":": re.compile(r"[\w+-]+:"),
+    "%": re.compile(r"[\w\"\[{-]"),
+    **dict.fromkeys("@#!~$&^", re.compile(r"[\w\"\[-]")),
+}
+_PROJECT = re.compile(r"/[\w.-]*[\w.-]\Z")
+_ENTITIES = {"&": "&amp;", "<": "&lt;", ">": "&gt;", "|": "&#124;", "$": "&#36;"}
 _GAP = "&#8203;"
 """An invisible space: it breaks mentions and references, as dependency bots break them."""
 _BACKTICKS = re.compile(r"`+")
@@ -79,28 +96,15 @@ def _inert_markdown(match: re.Match[str]) -> str:
     found = match[0]
     if found == "://":
         return f":{_GAP}//"
-    if found[0] in "gGwW":
-        return found + _GAP if found[0] in "gG" else f"{found[:-1]}{_GAP}."
-    if found.isdigit():
+    if found[0] in "wW" and found[-1] == ".":
+        return f"{found[:-1]}{_GAP}."
+    if len(found) > 1 or found.isdigit():
         return found + _GAP
-    safe = _ENTITIES.get(found) or (found if found in "%@" else "\\" + found)
-    return safe + _GAP if _refers(match) else safe
-
-
-def _refers(match: re.Match[str]) -> bool:
-    """Whether this character, with what follows it, names a person, an issue, a label or the like."""
-    following = match.string[match.end() : match.end() + 1]
-    return match[0] in "@#!~$%&^" and (following.isalnum() or following in {"_", "-", '"', "["}) and following != ""
-
-
-def html_text(text: str, limit: int = 500) -> str:
-    """Text inside HTML that Markdown passes on, such as a `<summary>`."""
-
-    def inert(match: re.Match[str]) -> str:
-        safe = _ENTITIES.get(match[0], match[0])
-        return safe + _GAP if len(match[0]) > 1 or _refers(match) else safe
-
-    return _SPECIAL_HTML.sub(inert, one_line(text, limit))
+    safe = _ENTITIES.get(found) or (found if found in "%@{" else "\\" + found)
+    if found == ">":
+        return _GAP + safe if _PROJECT.search(match.string, 0, match.start()) else safe
+    meant = _MEANT.get(found)
+    return safe + _GAP if meant is not None and meant.match(match.string, match.end()) else safe
 
 
 def link(label: str, url: str) -> str:

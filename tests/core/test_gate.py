@@ -178,6 +178,36 @@ def test_each_rule_of_the_owners_wants_one_of_its_own() -> None:
     assert alone.missing == ("an approval by an owner of /db/: dba",)
 
 
+def test_a_rule_of_the_owners_may_want_several_of_them() -> None:
+    owners = {"[Database] model/db/": frozenset({"dba", "bob", "carol"})}
+    asked: dict[str, Any] = {
+        "rules": {"code_owners": True},
+        "owners": owners,
+        "owner_approvals": {"[Database] model/db/": 2},
+    }
+    assert verdict(approved("bob"), **asked).missing == (
+        "1 more approval of 2 by owners of [Database] model/db/: bob, carol and dba",
+    )
+    assert verdict(approved("bob"), approved("bob", at=300.0), **asked).missing != ()
+    assert verdict(approved("bob"), approved("dba"), **asked).open
+    none = verdict(**{**asked, "rules": {"code_owners": True, "reviews": 0}})
+    assert none.missing == ("2 more approvals of 2 by owners of [Database] model/db/: bob, carol and dba",)
+
+
+def test_what_the_forge_still_asks_for_is_missing_whatever_the_workflow_asks_for() -> None:
+    unmet = ("2 approvals by the rule Security",)
+    assert verdict(approved("bob"), unmet=unmet) == Verdict(unmet, ("bob approved",))
+    assert judge(PLAN, None, Evidence(pull=PULL, unmet=unmet)).missing == unmet
+    assert judge(plan(), None, Evidence(pull=PULL, unmet=unmet)).open
+    assert judge(plan(hooks=(hook(),)), None, Evidence(pull=PULL, unmet=unmet)).missing == unmet
+
+
+def test_the_forge_has_its_own_word_for_a_change_under_review() -> None:
+    assert verdict(pull=None, request_word="merge request").missing == (
+        "no merge request brought this commit, so nobody could approve it: open one",
+    )
+
+
 def test_a_protected_environment_that_the_job_has_not_declared_is_refused_with_the_line_to_add() -> None:
     found = judge(
         PLAN, None, Evidence(pull=None, protection=Protection(environment="production", reviewers=True, declared=False))

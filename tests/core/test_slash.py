@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from sloth_ci.core.errors import UsageError
-from sloth_ci.core.slash import HELP, VERBS, SlashCommand, command_line, find_command
+from sloth_ci.core.slash import HELP, VERBS, SlashCommand, command_line, commands, find_command
 
 ENVIRONMENTS = ["staging", "production"]
 
@@ -55,3 +55,11 @@ def test_what_cannot_be_understood_is_told_with_the_way_out(comment: str, messag
 
 def test_the_help_has_every_command() -> None:
     assert {line.split()[1] for line in HELP} == set(VERBS)
+
+
+def test_the_help_speaks_of_the_forge_in_its_words() -> None:
+    told = commands("merge request")
+    assert told.keys() == HELP.keys()
+    assert "pull request" not in str(told)
+    assert told["/sloth lock ENV [reason]"] == "let nothing into an environment but this merge request"
+    assert HELP["/sloth lock ENV [reason]"] == "let nothing into an environment but this pull request"

@@ -195,6 +195,31 @@ def test_the_rest_is_named_only_where_something_is_left_out() -> None:
     assert "sloth-ci preview --verbose" in bare
 
 
+def test_only_places_that_exist_are_named() -> None:
+    """GitLab's statuses have no text, and its jobs no page with a summary."""
+    shown = [Shown(plan=forty(), check_url=f"{RUN}/checks/1")]
+    report = f"{RUN}/artifacts/1"
+    elsewhere = replace(ABOUT, summary_url="", check_texts=False)
+    text = pull_request_comment(shown, about=elsewhere, limit=9_000)
+    assert f"more of it is in [the HTML report]({report})." in text
+    assert f"[run]({RUN}) · [HTML report]({report})</sub>" in text
+    summary = replace(ABOUT, summary_url="https://git.example/summary")
+    assert "[the job's summary](https://git.example/summary)" in pull_request_comment(shown, about=summary, limit=9_000)
+
+
+def test_it_speaks_of_a_merge_request_where_the_forge_does() -> None:
+    overlaps = tuple(replace(one, sigil="!") for one in ABOUT.overlaps)
+    about = replace(ABOUT, overlaps=overlaps, request_word="merge request", notes=())
+    text = pull_request_comment(SHOWN["shop"], about=about)
+    assert "**Also open**, and about the same objects: 2 merge requests" in text
+    assert "[!9 All of it](https://git.example/shop/shop/pull/9)" in text
+    assert "pull request" not in text
+    many = replace(about, overlaps=overlaps * 100)
+    assert "lines about merge requests." in pull_request_comment(SHOWN["shop"], about=many, limit=9_000)
+    assert "pull request" not in help_answer("merge request")
+    assert "pull request" in help_answer()
+
+
 @pytest.mark.parametrize(("step", "named"), [("comment", 3), ("check", 2), ("summary", 1), ("html", 0)])
 def test_a_ladder_leads_up(step: Step, named: int) -> None:
     assert ladder(step, Places(check=RUN, summary=RUN, html=RUN)).count(f"]({RUN})") == named

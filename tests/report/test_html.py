@@ -172,7 +172,7 @@ def test_the_data_has_what_a_reviewer_asks_for() -> None:
     masked = [one for one in first["drift"] if one["resource"] == "Secret/shop/api"]
     assert masked[0]["fields"][0]["masked"] is True
     assert [one["same"] for one in first["commit"]["changes"]].count(True) == 3
-    assert found["overlaps"][0]["number"] == 12
+    assert found["overlaps"][0]["name"] == "#12"
 
 
 def test_what_would_make_the_file_too_large_is_left_out_and_said(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -206,7 +206,7 @@ function messages(data) {
     if (said.length) found.push(list(several ? name : "", said, "warn"));
     if (plan.gate && plan.gate.missing.length) found.push(list(`${name} waits for`, plan.gate.missing, "warn"));
   }
-  const overlaps = data.overlaps.map((one) => `#${one.number} ${one.title}: ${one.files.slice(0, 3).join(", ")}`);
+  const overlaps = data.overlaps.map((one) => `${one.name} ${one.title}: ${one.files.slice(0, 3).join(", ")}`);
   found.push(list("Also open, and about the same objects", overlaps));
   return found.filter(Boolean);
 }
