@@ -4,7 +4,7 @@ A test sees the same machine everywhere: an empty home, no Git configuration but
 but loopback. What the harness itself takes from the caller's environment is read here, before it is gone:
 
     CI=true                     a missing engine is a failure, not a skip
-    SLOTH_TEST_DATA             a folder with git bundles of real repositories
+    SLOTH_TEST_DATA             a folder with git bundles of real repositories, and GitLab's description of its API
     SLOTH_TEST_KUBECTL, ...     another engine than the pinned one (see scripts/engines.py)
     SLOTH_TEST_DESCRIPTIONS     a folder with GitHub's descriptions of its API (see scripts/descriptions.py)
     KUBEBUILDER_ASSETS          a folder with another control plane
@@ -32,6 +32,7 @@ from support.isolation import block_network, isolate_environment, move_home
 if TYPE_CHECKING:
     from sloth_ci.destinations.kubernetes.cluster import Cluster
     from support.github import FakeGitHub
+    from support.gitlab import FakeGitLab
 
 IN_CI = os.environ.get("CI") == "true"
 DATA = os.environ.get("SLOTH_TEST_DATA")
@@ -163,6 +164,25 @@ def fake_github(tmp_path: Path, descriptions: Path) -> Iterator[FakeGitHub]:
     from support.github import FakeGitHub
 
     with FakeGitHub(tmp_path / "github", descriptions) as fake:
+        yield fake
+    fake.check()
+
+
+@pytest.fixture(scope="session")
+def gitlab_description() -> Path:
+    """GitLab's description of its API, which is no part of this project."""
+    place = Path(DATA or "", "gitlab-openapi.json").absolute()
+    if not DATA or not place.is_file():
+        pytest.skip("SLOTH_TEST_DATA names no folder with gitlab-openapi.json")
+    return place
+
+
+@pytest.fixture
+def fake_gitlab(tmp_path: Path, gitlab_description: Path) -> Iterator[FakeGitLab]:
+    """A GitLab of the test's own. At the end of the test nobody may have said what GitLab would not understand."""
+    from support.gitlab import FakeGitLab
+
+    with FakeGitLab(tmp_path / "gitlab", gitlab_description) as fake:
         yield fake
     fake.check()
 

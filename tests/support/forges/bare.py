@@ -190,6 +190,10 @@ class Bare:
         found: T = self._read[key]
         return found
 
+    def last_commit(self, revision: str, path: str) -> str:
+        """The commit that changed a file last."""
+        return self.git("rev-list", "-1", revision, "--", path)
+
     # --- writing
 
     def set_ref(self, name: str, sha: str | None, *, expected: str | None = None) -> bool:
@@ -206,6 +210,15 @@ class Bare:
             raise Conflict(done.stdout.decode(errors="replace"))
         assert not done.returncode, done.stderr.decode()
         return done.stdout.decode().split("\n")[0].strip()
+
+    def undo(self, head: str, sha: str) -> str:
+        """The tree of `head` without what a commit changed against its first parent. Raises Conflict."""
+        # The change back from the commit, and that from the commit to the head: both are made to begin at the commit.
+        who = Signature(*self.web, 1_000_000_000)
+        back, there = (
+            self.commit_tree(self.info(one).tree, [sha], "undo", who) for one in (self.info(sha).parents[0], head)
+        )
+        return self.merge_tree(there, back)
 
     def commit_tree(
         self, tree: str, parents: Sequence[str], message: str, author: Signature, committer: Signature | None = None

@@ -20,6 +20,8 @@ class FileChange(NamedTuple):
     blob: str
     patch: str
     """Without Git's head lines; empty for what is no text."""
+    modes: tuple[str, str] = ("", "")
+    """Before and after, as Git writes them."""
 
 
 def read_changes(raw: str, patches: str) -> list[FileChange]:
@@ -30,7 +32,7 @@ def read_changes(raw: str, patches: str) -> list[FileChange]:
     for field in fields:
         if not field.startswith(":"):
             continue
-        old, new, letter = field.split(" ")[2:5]
+        before, after, old, new, letter = field[1:].split(" ")
         previous = next(fields) if letter[0] == "R" else None
         path = next(fields)
         text = bodies[len(found)]
@@ -38,5 +40,6 @@ def read_changes(raw: str, patches: str) -> list[FileChange]:
         body = text[hunk.start() :].rstrip("\n") if hunk else ""
         lines = body.split("\n")
         added, gone = (sum(line.startswith(sign) for line in lines) for sign in "+-")
-        found.append(FileChange(_NAMES[letter[0]], path, previous, added, gone, new if new.strip("0") else old, body))
+        blob = new if new.strip("0") else old
+        found.append(FileChange(_NAMES[letter[0]], path, previous, added, gone, blob, body, (before, after)))
     return found

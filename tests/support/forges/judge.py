@@ -30,6 +30,7 @@ class Asked:
         self.host_url = HOST
         self.path = template.format_map({name: quote(value or "/", safe="") for name, value in params.items()})
         self.body = body or None
+        self.query = query
         header = Headers(dict(headers))
         self.content_type = header.get("Content-Type", "application/json").split(";")[0].lower()
         self.parameters = RequestParameters(
