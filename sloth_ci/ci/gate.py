@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 
 from msgspec.structs import replace
 
 from sloth_ci.ci.ports import Forge
-from sloth_ci.core.codeowners import PLACES, changed_files, rules_for
+from sloth_ci.core.codeowners import PLACES_OF, Owned, changed_files, rules_for
 from sloth_ci.core.errors import ApprovalError, SlothError
 from sloth_ci.core.gate import Evidence, Verdict, judge, strictest
 from sloth_ci.core.plan import Plan
@@ -118,18 +118,23 @@ class ForgeGate:
         """Hold a plan against the rules. `check`: that of the plan, where it is known already."""
         rules = self.rules(workflow)
         protection = self._protection(workflow.environment) if deploying else None
-        evidence = Evidence(pull=pull, protection=protection, request_word=self._forge.request_word)
+        evidence = Evidence(
+            pull=pull,
+            protection=protection,
+            request_word=self._forge.request_word,
+            # What is merged was held to the forge's own rules by the forge.
+            unmet=self._forge.unmet(pull) if plan.brings and pull is not None and pull.state == "open" else (),
+        )
         if rules is not None and plan.brings and pull is not None:
             reviews, pushers = self._said(pull)
-            evidence = Evidence(
-                pull=pull,
-                unmet=self._forge.unmet(pull),
-                protection=protection,
+            owned = self._owned(workflow, plan, pull) if rules.code_owners else []
+            evidence = replace(
+                evidence,
                 check=check or self._forge.plan_check(pull.head_sha, check_name(workflow, self._run)),
                 reviews=reviews,
                 pushers=pushers,
-                request_word=self._forge.request_word,
-                owners=self._owners(workflow, plan, pull) if rules.code_owners else {},
+                owners=self._forge.owners(owned) if owned else {},
+                owner_approvals={rule.rule: rule.approvals for rule in owned},
             )
         return judge(plan, rules, evidence)
 
@@ -151,16 +156,17 @@ class ForgeGate:
             self._protections[environment] = self._forge.protection(environment)
         return self._protections[environment]
 
-    def _owners(self, workflow: WorkflowSpec, plan: Plan, pull: PullRequest) -> Mapping[str, frozenset[str]]:
-        """Of all files of the pull request that are rendered: one that is moved or deleted belongs to somebody, too.
+    def _owned(self, workflow: WorkflowSpec, plan: Plan, pull: PullRequest) -> list[Owned]:
+        """The rules for all files of the pull request that are rendered: one that is moved or deleted belongs to somebody, too.
 
         By the file that the base branch had when the head was pushed: a pull request does not choose its own owners.
         """
         repository = self._run.repository(workflow.repository)
         files = {*changed_files(plan), *changed_inputs(self._run, workflow, pull.base_sha, pull.head_sha)}
-        for place in PLACES:
+        dialect = self._forge.owners_dialect
+        for place in PLACES_OF[dialect]:
             entry = repository.entry(repository.resolve(pull.base_sha), place)
             if entry is not None:
                 [(_, text)] = repository.read([entry.blob])
-                return self._forge.owners(rules_for(text.decode("utf-8", "replace"), sorted(files)))
-        return {}
+                return rules_for(text.decode("utf-8", "replace"), sorted(files), dialect)
+        return []

@@ -71,6 +71,7 @@ class Job:
             overlaps=tuple(overlaps),
             run_url=self.pages.run,
             summary_url=self.pages.summary,
+            check_texts=not self.findings,
             report_url=self.pages.report,
             request_word=self.forge.request_word,
             notes=tuple(notes),

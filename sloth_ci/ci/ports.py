@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Protocol
 
-from sloth_ci.core.codeowners import Owned
+from sloth_ci.core.codeowners import Dialect, Owned
 from sloth_ci.core.review import (
     CheckReport,
     Comment,
@@ -26,6 +26,10 @@ class Forge(GitForge, Protocol):
     @property
     def requests(self) -> int:
         """How many requests were made so far: forges count them, too."""
+
+    @property
+    def owners_dialect(self) -> Dialect:
+        """Whose rules its CODEOWNERS files follow."""
 
     @property
     def speaks(self) -> bool:

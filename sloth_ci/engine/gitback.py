@@ -95,7 +95,7 @@ def _asked(
 ) -> str:
     """Ask for the merge of a revert that the branch refuses. Returns what is to be told of it."""
     if forge is None:
-        return f"{result.message}; open a pull request from {result.branch} into {pending.branch}"
+        return f"{result.message}; ask for a merge of {result.branch} into {pending.branch}"
     # The words of both may become those of a commit: nothing in them puts the CI to sleep.
     title, _, _ = message_with_trailers(message, ()).partition("\n")
     body = (

@@ -74,7 +74,7 @@ def test_without_a_forge_a_refused_push_says_what_to_do(world: World) -> None:
     hook.chmod(0o755)
     outcome = world.sync(workflow)
     assert outcome.rolled_back
-    assert f"open a pull request from sloth/revert-{bad[:10]} into main" in outcome.message
+    assert f"ask for a merge of sloth/revert-{bad[:10]} into main" in outcome.message
 
 
 def test_another_repository_than_the_forges_is_pushed_to(world: World, signer: Signer, tmp_path: Path) -> None:

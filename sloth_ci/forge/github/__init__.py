@@ -6,7 +6,7 @@ import logging
 import time
 from collections.abc import Callable, Mapping, Sequence
 
-from sloth_ci.core.codeowners import Owned
+from sloth_ci.core.codeowners import Dialect, Owned
 from sloth_ci.core.review import (
     CheckReport,
     Comment,
@@ -35,6 +35,7 @@ class GitHub:
     """One repository of GitHub, seen with the token of a job. Satisfies `ci.ports.Forge`."""
 
     request_word = "pull request"
+    owners_dialect: Dialect = "github"
 
     def __init__(
         self,
