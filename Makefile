@@ -25,7 +25,7 @@ demo: $(READY) ## A plan, a sync, a failure and a rollback on a repository made 
 	@PATH="$(CURDIR)/$(BIN):$$PATH" $(BIN)/python demo/run.py $(ARGS)
 
 test: $(READY) ## All tests, against real engines
-	@{ $(BIN)/python scripts/engines.py && $(BIN)/python scripts/descriptions.py; } || { [[ $${CI:-} != true ]] && echo "going on: tests that need what is missing are skipped"; }
+	@{ $(BIN)/python scripts/engines.py && $(BIN)/python scripts/descriptions.py && $(BIN)/python scripts/gitlab_ci_local.py; } || { [[ $${CI:-} != true ]] && echo "going on: tests that need what is missing are skipped"; }
 	@$(if $(ARGS),true,$(BIN)/python scripts/make_image.py) || { [[ $${CI:-} != true ]] && echo "going on: tests that need an image are skipped"; }
 	@$(BIN)/pytest --numprocesses=auto --dist=worksteal $(ARGS)
 
@@ -54,9 +54,10 @@ scoreboard: $(READY) ## How right our diffs and those of rivals are; writes benc
 docs: $(READY) ## Write the generated documents
 	@$(BIN)/python scripts/docs.py
 
-tools: $(READY) ## The engines of the tests (kubectl, kustomize, helm, a control plane), outside the work tree
+tools: $(READY) ## The engines of the tests (kubectl, kustomize, helm, a control plane, gitlab-ci-local), outside the work tree
 	@$(BIN)/python scripts/engines.py
 	@$(BIN)/python scripts/descriptions.py
+	@$(BIN)/python scripts/gitlab_ci_local.py
 
 image: $(READY) ## The container image, with a Docker engine (installed where none is, as root on Debian) and a base image
 	@$(BIN)/python scripts/make_image.py --install

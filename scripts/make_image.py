@@ -30,11 +30,15 @@ def build(docker: Docker, environ: Mapping[str, str]) -> str:
     place = hashlib.sha256(str(ROOT).encode()).hexdigest()[:8]
     image = f"{NAME}:work-{place}"
     with locked(folder(environ) / f"build-{place}.lock"):
-        proxies = [part for name in _PROXIES if name in environ for part in ("--build-arg", f"{name}={environ[name]}")]
-        docker("build", "--quiet", "--network", "host", *proxies, "--tag", image, str(ROOT))
+        docker("build", "--quiet", "--network", "host", *proxies(environ), "--tag", image, str(ROOT))
         docker("image", "prune", "--force", "--filter", f"label=org.opencontainers.image.title={NAME}",
                "--filter", f"until={_KEPT}")  # fmt: skip
     return image
+
+
+def proxies(environ: Mapping[str, str]) -> list[str]:
+    """Arguments of `docker build`: the proxies of the machine are those of the build."""
+    return [part for name in _PROXIES if name in environ for part in ("--build-arg", f"{name}={environ[name]}")]
 
 
 def size(docker: Docker, image: str) -> int:
