@@ -61,11 +61,20 @@ def test_inputs_do_not_show_what_they_hold() -> None:
     assert "t0ken" not in repr(Inputs(token="t0ken", kubeconfig=KUBECONFIG))
 
 
-def test_a_kubeconfig_comes_as_it_is_or_in_base64() -> None:
+def test_a_kubeconfig_comes_as_it_is_in_base64_or_by_its_path(tmp_path: Path) -> None:
     assert kubeconfig_text(KUBECONFIG) == KUBECONFIG
+    (tmp_path / "SLOTH_KUBECONFIG").write_text(base64.b64encode(KUBECONFIG.encode()).decode())
+    assert kubeconfig_text(str(tmp_path / "SLOTH_KUBECONFIG")) == KUBECONFIG
     wrapped = base64.encodebytes(KUBECONFIG.encode()).decode()
     assert kubeconfig_text(wrapped) == KUBECONFIG
-    for wrong in ("nonsense", base64.b64encode(b"nonsense").decode(), "ÄÖ"):
+    for wrong in (
+        "nonsense",
+        base64.b64encode(b"nonsense").decode(),
+        "ÄÖ",
+        str(tmp_path),
+        str(tmp_path / "none"),
+        "/\0",
+    ):
         with pytest.raises(UsageError, match="no kubeconfig") as caught:
             kubeconfig_text(wrong)
         assert wrong not in str(caught.value)

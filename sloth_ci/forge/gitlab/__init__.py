@@ -6,7 +6,7 @@ import logging
 import time
 from collections.abc import Callable, Mapping, Sequence
 
-from sloth_ci.core.codeowners import Owned
+from sloth_ci.core.codeowners import Dialect, Owned
 from sloth_ci.core.review import (
     CheckReport,
     Comment,
@@ -39,6 +39,7 @@ class GitLab:
     """
 
     request_word = "merge request"
+    owners_dialect: Dialect = "gitlab"
 
     def __init__(
         self,
@@ -73,11 +74,13 @@ class GitLab:
 
     @property
     def repository(self) -> str:
-        """The path of the project."""
+        """The URL of the project: a path of three parts, as groups in groups have it, could be one on this machine."""
         for name in ("CI_PROJECT", "CI_MERGE_REQUEST_PROJECT"):
-            if self._environ.get(f"{name}_ID") == self._project and self._environ.get(f"{name}_PATH"):
-                return self._environ[f"{name}_PATH"]
-        return self._project
+            url = self._environ.get(f"{name}_URL")
+            if url and self._project in (self._environ.get(f"{name}_ID"), self._environ.get(f"{name}_PATH")):
+                return url
+        server = self._environ.get("CI_SERVER_URL") or self._environ.get("CI_API_V4_URL", "").removesuffix("/api/v4")
+        return f"{server or 'https://gitlab.com'}/{self._project}"
 
     @property
     def requests(self) -> int:

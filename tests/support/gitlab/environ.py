@@ -199,7 +199,7 @@ def build(fake: FakeGitLab, source: str, project: Project, about: Mapping[str, o
     Takes `login` (who started it), `name` (of the job), `environment` (which the job has declared: that makes a
     deployment), `frozen` (whether a deploy freeze holds), and
     - merge_request_event: `pull`, `kind`, `in_target` (of a fork's: not in the fork, but in the target);
-    - push: `branch` or `tag`, `before`; schedule, web, api: `branch`;
+    - push: `branch` or `tag`, `before`, and `sha` of one that comes late; schedule, web, api: `branch`;
     - trigger: `branch`, and `note` or `pull` (with `action` and `changes`) for the webhook that called it.
     """
     left = dict(about)
@@ -220,7 +220,10 @@ def _of_branch(fake: FakeGitLab, source: Any, project: Project, left: dict[str, 
     if source == "push" and not tag and pushed:
         login, before = login or pushed.login, before or pushed.before
     fake.clock.tick()
-    pipeline = project.pipeline(source, branch=tag or branch, login=login or "alice", tag=bool(tag), before=before)
+    sha = left.pop("sha", "")
+    pipeline = project.pipeline(
+        source, sha=sha, branch=tag or branch, login=login or "alice", tag=bool(tag), before=before
+    )
     return {"pipeline": pipeline, "tag": tag}
 
 
