@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import base64
 import binascii
+import os
 import re
 from collections.abc import Callable, Mapping
+from pathlib import Path
 from typing import Literal, get_args
 
 import msgspec
@@ -102,16 +104,20 @@ def read_inputs(environ: Mapping[str, str], variable: Callable[[str], str] = git
 
 
 def kubeconfig_text(value: str) -> str:
-    """A kubeconfig that was given as it is, or in base64. Raises UsageError where it is neither."""
-    if "clusters" in value:
-        return value
+    """A kubeconfig that was given as it is, in base64, or by its path: of a variable of type file GitLab's runner gives that.
+
+    Raises UsageError where it is none of these.
+    """
+    path = value.strip()
     try:
-        text = base64.b64decode("".join(value.split()), validate=True).decode()
-    except (binascii.Error, UnicodeDecodeError, ValueError):
+        if os.path.isabs(path) and os.path.isfile(path):
+            value = Path(path).read_text(encoding="utf-8")
+        text = value if "clusters" in value else base64.b64decode("".join(value.split()), validate=True).decode()
+    except (binascii.Error, OSError, ValueError):
         text = ""
     if "clusters" not in text:
         raise UsageError(
             "kubeconfig: this is no kubeconfig",
-            "give the file's content, or its base64, from a secret: kubeconfig: ${{ secrets.KUBECONFIG }}",
+            "give the file's content, or its base64, from a secret: kubeconfig: ${{ secrets.KUBECONFIG }}, or SLOTH_KUBECONFIG on GitLab",
         )
     return text

@@ -135,7 +135,7 @@ def test_a_pipeline_input_of_the_users_chooses_the_command(ci_local: CiLocal, ch
         ("workflow: 'a\"b'", "does not match"),
         ("approvals: many", "not a number"),
         ("job-prefix: .hidden", "does not match"),
-        ("kubeconfig: $SECRET", "does not match"),
+        ("gitlab-environment: a:b", "does not match"),
     ],
 )
 def test_a_wrong_input_is_refused(ci_local: CiLocal, checkout: Checkout, line: str, said: str) -> None:
@@ -173,12 +173,11 @@ def test_a_job_is_given_the_inputs(ci_local: CiLocal, checkout: Checkout) -> Non
         "GIT_STRATEGY": "clone",
         "SLOTH_ALLOW_ENV": "A, B",
         "SLOTH_APPROVALS": "2",
-        "SLOTH_CACHE_DIR": lines["SLOTH_CACHE_DIR"],
+        "SLOTH_CACHE_DIR": lines["SLOTH_CACHE_DIR"],  # the harness's
         "SLOTH_COMMAND": "auto",
         "SLOTH_COMMENT": "false",
         "SLOTH_ENVIRONMENT": "staging",
         "SLOTH_FAIL_ON": "high",
-        "SLOTH_KUBECONFIG": "",
         "SLOTH_TARGET_PATH": "k8s/überall",
         "SLOTH_WORKFLOW": "deploy/my shop.lua",
         "SLOTH_WORKING_DIRECTORY": "apps/shop",
@@ -187,22 +186,21 @@ def test_a_job_is_given_the_inputs(ci_local: CiLocal, checkout: Checkout) -> Non
     assert (ran.artifacts / "sloth-report.html").read_text() == "report\n"
 
 
-@pytest.mark.parametrize(
-    ("variables", "deploy", "preview"),
-    [
-        ({"SLOTH_KUBECONFIG": {"production": File("strong"), "*": File("weak")}}, "strong", "weak"),
-        ({"SLOTH_DEPLOY_KUBECONFIG": File("strong"), "SLOTH_PREVIEW_KUBECONFIG": File("weak")}, "strong", "weak"),
-        ({"SLOTH_DEPLOY_KUBECONFIG": {"production": File("strong")}}, "strong", ""),
-        ({}, "", ""),
-    ],
-)
-def test_a_preview_and_a_deployment_have_a_kubeconfig_of_their_own(
-    ci_local: CiLocal, checkout: Checkout, variables: dict[str, File], deploy: str, preview: str
-) -> None:
+def test_a_preview_and_a_deployment_have_a_kubeconfig_of_their_own(ci_local: CiLocal, checkout: Checkout) -> None:
     place = checkout(_with(jobs=SHOW))
-    for job, predefined, content in (("deploy", PUSH, deploy), ("preview", REQUEST, preview)):
-        ran = ci_local.run(place, f"sloth:{job}", Given(predefined=predefined, project=variables))
-        assert [word for word in ("strong", "weak") if word in ran.log] == ([content] if content else [])
+    scoped = {"SLOTH_KUBECONFIG": {"production": File("strong"), "*": File("weak")}}
+    for job, predefined, content in (("deploy", PUSH, "strong"), ("preview", REQUEST, "weak")):
+        log = ci_local.run(place, f"sloth:{job}", Given(predefined=predefined, project=scoped)).log
+        assert [word for word in ("strong", "weak") if word in log] == [content]
+
+
+def test_a_job_takes_its_kubeconfig_from_another_variable(ci_local: CiLocal, checkout: Checkout) -> None:
+    jobs = ".sloth:deploy: { variables: { SLOTH_KUBECONFIG: $PRODUCTION } }\n"
+    place = checkout(_with(jobs=SHOW + jobs))
+    given = Given(predefined=PUSH, project={"PRODUCTION": File("strong")})
+    assert "strong" in ci_local.run(place, "sloth:deploy", given).log
+    given = Given(predefined=REQUEST, project={"PRODUCTION": File("strong")})
+    assert "strong" not in ci_local.run(place, "sloth:preview", given).log
 
 
 def test_several_environments_each_have_a_job_of_their_own(ci_local: CiLocal, checkout: Checkout) -> None:

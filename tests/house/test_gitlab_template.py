@@ -17,7 +17,7 @@ from support.project import ROOT
 TEXT = (ROOT / gitlab_template.TEMPLATE).read_text(encoding="utf-8")
 HEADER: dict[str, Any] = gitlab_template.header(TEXT)["inputs"]
 JOBS = gitlab_template.interpolated(TEXT)
-OF_ONE_RUN = {"bundle", "base", "head", "task", "params", "to", "reason", "token"}
+OF_ONE_RUN = {"bundle", "base", "head", "task", "params", "to", "reason", "token", "kubeconfig"}
 """What is no setting of a project: a variable of one pipeline, or a secret."""
 IMAGE = f"docker://ghcr.io/sloth-runner/gitops@sha256:{'ab' * 32}"
 
@@ -26,11 +26,9 @@ def test_the_inputs_are_those_that_the_program_reads() -> None:
     read = {field.encode_name: field.default for field in msgspec.structs.fields(Inputs)}
     settings = {name: default for name, default in read.items() if name not in OF_ONE_RUN}
     offered = {name: str(about["default"]) for name, about in HEADER.items() if name in settings}
-    # GitLab knows numbers; and a kubeconfig is no input, but the name of the variable that has it.
+    # GitLab knows numbers.
     assert offered.pop("approvals") == "0"
     assert settings.pop("approvals") == ""
-    assert offered.pop("kubeconfig") == "SLOTH_DEPLOY_KUBECONFIG"
-    assert settings.pop("kubeconfig") == ""
     assert offered == settings
 
 
@@ -98,7 +96,7 @@ def test_it_holds() -> None:
         ('"$[[ inputs.fail-on ]]"', "$[[ input.fail-on ]]", "names no input"),
         ("default: conflicts", "default: conflict", "its default 'conflict' is no option"),
         ("type: number\n      default: 0", "type: number\n      default: none", "its default 'none' is no number"),
-        ("      default: SLOTH_DEPLOY_KUBECONFIG", "      default: 1x", "does not match its regex"),
+        ("      default: production", "      default: a:b", "does not match its regex"),
         ("regex: '^[\\w, ]*$'", "regex: '.*'", "its regex lets a quote through"),
         ("      regex: '^[\\w, ]*$'\n", "", "it takes any text"),
         ("      description: The stage of the preview.\n", "", "it has no description"),
