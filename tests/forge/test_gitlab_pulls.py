@@ -17,7 +17,7 @@ def test_it_is_a_forge(lab: Lab) -> None:
     assert isinstance(forge, GitLab)
     assert (forge.repository, forge.request_word, forge.speaks) == (lab.project.url, "merge request", True)
     assert lab.forge().login == lab.us
-    assert lab.asked() == ["GET /api/v4/user"]
+    assert lab.asked() == ["GET /user"]
 
 
 def test_a_project_by_its_number_still_has_its_address(lab: Lab) -> None:

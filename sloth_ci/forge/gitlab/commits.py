@@ -54,9 +54,9 @@ def _ask_whether(client: Client, what: str, branch: str, parent: str) -> None:
     path = f"{client.here}/repository/commits/{parent}/revert"
     try:
         client.send(what, "post", path, WRITE, {"branch": branch, "dry_run": True})
-    except Invalid:
-        return  # it may push; that the tip cannot be reverted is no matter
-    except Denied as error:
+    except (Denied, Invalid) as error:
+        if isinstance(error, Invalid) and not _REFUSED.search(error.message):
+            return  # it may push; that the tip cannot be reverted is no matter
         if _OWNED.search(error.message):
             return  # of the files that this commit would touch, which are others than ours
         raise _read(error, branch, parent) from None
@@ -76,7 +76,7 @@ def _moved(branch: str, parent: str) -> StateMoved:
 
 def _at(client: Client, branch: str, parent: str) -> None:
     path = f"{client.here}/repository/branches/{quote(branch, safe='')}"
-    if client.get(f"see where {branch} is", path, READ_BY_JOB)["commit"]["id"] != parent:
+    if client.get(f"see where {branch} is", path, READ)["commit"]["id"] != parent:
         raise _moved(branch, parent)
 
 
@@ -100,8 +100,12 @@ def _there(client: Client, parent: str, folders: set[str]) -> set[str]:
     found: set[str] = set()
     for folder in sorted(folders):
         path = f"{client.here}/repository/tree"
+        what = f"list the files of {folder or '.'}"
         try:
-            entries = client.pages(f"list the files of {folder or '.'}", path, READ, ref=parent, path=folder)
+            if folder:
+                entries = client.pages(what, path, READ, ref=parent, path=folder)
+            else:
+                entries = client.pages(what, path, READ, ref=parent)  # GitLab takes no empty one
         except Missing:
             continue  # a new folder
         found |= {entry["path"] for entry in entries if entry["type"] == "blob"}

@@ -27,8 +27,8 @@ def pull_request(client: Client, number: int) -> PullRequest:
 
 
 def _tip(client: Client, branch: str) -> str:
-    path = f"{client.here}/repository/branches/{quote(branch, safe='')}"
-    return str(client.get(f"see where {branch} is", path, READ_BY_JOB)["commit"]["id"])
+    path = f"{client.here}/repository/commits/{quote(branch, safe='')}"  # a branch's own page is not for a job's token
+    return str(client.get(f"see where {branch} is", path, READ_BY_JOB)["id"])
 
 
 def pull_request_of(client: Client, sha: str) -> PullRequest | None:

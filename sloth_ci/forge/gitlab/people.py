@@ -10,7 +10,7 @@ from urllib.parse import quote
 
 import msgspec
 
-from sloth_ci.core.codeowners import Owned
+from sloth_ci.core.codeowners import Owned, Role
 from sloth_ci.core.errors import UsageError
 from sloth_ci.core.review import PullRequest, Review
 from sloth_ci.core.slash import find_command
@@ -24,6 +24,7 @@ from sloth_ci.forge.gitlab.statuses import Statuses
 
 _MAY_PUSH = 30
 """The role Developer, as a number."""
+_ROLES: Mapping[Role, int] = {"developer": 30, "maintainer": 40, "owner": 50}
 _APPROVED = "approved this merge request"
 """The system note of it: people cannot write one of those."""
 _PRIVATE = re.compile(r"(?P<id>\d+)-(?P<login>[^@]+)@users\.noreply\.", re.IGNORECASE)
@@ -45,6 +46,8 @@ class People:
         """Who said something, by their name."""
         self._approvals: dict[int, list[Any]] = {}
         self._versions_of: dict[int, list[Any]] = {}
+        self._groups: dict[str, frozenset[str]] = {}
+        self._direct_members: list[Any] | None = None
 
     # --- rights
 
@@ -145,7 +148,7 @@ class People:
     def _against(self, pull: PullRequest) -> list[Review]:
         """Who has requested changes. GitLab tells since when the person reviews, not since when there is a word."""
         path = f"{self._client.here}/merge_requests/{pull.number}/reviewers"
-        found = self._client.pages(f"read the reviewers of !{pull.number}", path, READ)
+        found = self._client.get(f"read the reviewers of !{pull.number}", path, READ)  # GitLab has no pages of them
         against = [one for one in found if one["state"] == "requested_changes"]
         self._users |= {login_of(one["user"]): one["user"] for one in against}
         return [
@@ -247,34 +250,55 @@ class People:
     def owners(self, rules: Sequence[Owned]) -> Mapping[str, frozenset[str]]:
         """Who owns what; what cannot be resolved stands there as it is written, and no name is equal to it.
 
-        A name may be written in any case, and may be that of a group.
+        A name may be written in any case, and may be that of a group at the top.
         """
-        resolved: dict[str, frozenset[str]] = {}
-        found = {}
-        for rule in rules:
-            owners: set[str] = set()
-            for name in (*rule.people, *rule.teams, *rule.emails):
-                if name not in resolved:
-                    resolved[name] = self._owner(name, email=name in rule.emails)
-                owners |= resolved[name]
-            found[rule.rule] = frozenset(owners)
+        return {rule.rule: frozenset(self._owners(rule)) for rule in rules}
+
+    def _owners(self, rule: Owned) -> set[str]:
+        found: set[str] = set()
+        for name in (*rule.people, *rule.names):
+            found |= {self._by_any_case(name)} if self._by_any_case(name) else self._in_group(name) or {name}
+        for team in rule.teams:
+            found |= self._in_group(team) or {f"@{team}"}
+        for email in rule.emails:
+            found.add(self._by_address(email) or email)
+        for role in rule.roles:
+            found |= {one["username"] for one in self._direct() if one["access_level"] == _ROLES[role]} or {f"@@{role}"}
         return found
 
-    def _owner(self, name: str, *, email: bool) -> frozenset[str]:
+    def _by_any_case(self, name: str) -> str:
+        """A member, or whoever said something, as GitLab writes the name; empty where there is none."""
         self._list_members()
-        known = {login.lower(): login for login in (*self._users, *(k for k, one in self._members.items() if one))}
-        if email:
-            owner = next((k for k, one in self._members.items() if _has_address(one, name)), None)
-            user = None if owner else self._user(f"find the user of {name}", public_email=name)
-            return frozenset({owner or (login_of(user) if user else name)})
-        if name.lower() in known:
-            return frozenset({known[name.lower()]})
-        path = f"/groups/{quote(name, safe='')}/members/all"
-        try:
-            members: list[Any] = self._client.pages(f"read who is in @{name}", path, READ)
-        except Missing:
-            return frozenset({f"@{name}" if "/" in name else name})  # a person, or nobody that we may see
-        return frozenset(member["username"] for member in members) or frozenset({f"@{name}"})
+        known = (*self._users, *(login for login, one in self._members.items() if one))
+        return next((login for login in known if login.lower() == name.lower()), "")
+
+    def _by_address(self, email: str) -> str:
+        self._list_members()
+        member = next((login for login, one in self._members.items() if _has_address(one, email)), "")
+        user = None if member else self._user(f"find the user of {email}", public_email=email)
+        return member or (login_of(user) if user else "")
+
+    def _in_group(self, path: str) -> frozenset[str]:
+        """Who is in a group, or in one above it. Empty where there is none that the token may see."""
+        if path not in self._groups:
+            where = f"/groups/{quote(path, safe='')}/members/all"
+            try:
+                members: list[Any] = self._client.pages(f"read who is in @{path}", where, READ)
+            except Missing:
+                members = []
+                self._client.notice(
+                    f"CODEOWNERS names @{path}: there is no such group, or SLOTH_TOKEN may not see who is in it, as the "
+                    "access token of a group above it, with the role Reporter, may"
+                )
+            self._groups[path] = frozenset(member["username"] for member in members)
+        return self._groups[path]
+
+    def _direct(self) -> list[Any]:
+        """Members of the project itself: a role in CODEOWNERS means them alone."""
+        if self._direct_members is None:
+            path = f"{self._client.here}/members"
+            self._direct_members = self._client.pages("see who has which role in the project", path, READ)
+        return self._direct_members
 
     # --- the forge's own rules
 

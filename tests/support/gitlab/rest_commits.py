@@ -136,7 +136,8 @@ def _action(call: Call, start: str, action: dict[str, Any]) -> dict[str, bytes |
     elif there is None:
         raise Refused(400, "A file with this name doesn't exist")
     last = action.get("last_commit_id")
-    if kind != "create" and last and git.last_commit(start, source) != last:
+    # Any commit will do: what counts is whether the file has changed between it and the branch.
+    if kind != "create" and last and git.last_commit(start, source) != git.last_commit(last, source):
         raise Refused(400, f"The file has changed since you started editing it: {source}")
     if kind == "delete":
         return {path: None}
@@ -169,11 +170,11 @@ def _move(call: Call, branch: str, before: str | None, sha: str) -> str:
 def revert_commit(call: Call) -> Answer:
     """Undo a commit on a branch; a merge commit against its first parent. With `dry_run` nothing moves."""
     project, git, branch = call.project, call.project.git, call.body["branch"]
+    if not project.may_push(call.login, branch):
+        raise forbidden("You are not allowed to push into this branch")
     sha = call.commit()
     if branch not in git.branches():
         raise not_found("Branch")
-    if not project.may_push(call.login, branch):
-        raise Refused(400, "You are not allowed to push into this branch")
     info, head = git.info(sha), project.head(branch)
     if not info.parents:
         raise Refused(400, _SORRY, error_code="conflict")

@@ -48,6 +48,20 @@ def create_environment(call: Call) -> Answer:
     return Answer(201, shapes_ci.environment(call.project.environment(name, url=call.body.get("external_url"))))
 
 
+@route("PUT", _ENVIRONMENTS + "/{environment_id}", "developer", job=True)
+def update_environment(call: Call) -> Answer:
+    """Another address or tier."""
+    number = int(call.params["environment_id"])
+    found = next((one for one in call.project.environments.values() if one.id == number), None)
+    if found is None:
+        raise not_found()
+    if not call.project.may_deploy(call.login, found.name):
+        raise forbidden()
+    found.external_url = call.body.get("external_url", found.external_url)
+    found.tier = call.body.get("tier", found.tier)
+    return Answer(200, shapes_ci.environment(found))
+
+
 @route("GET", _DEPLOYMENTS, job=True)
 def list_deployments(call: Call) -> Answer:
     """Those of an environment, of a state; by default the oldest first."""
