@@ -180,14 +180,16 @@ def authorize(call: Call, found: Route) -> None:
 
 
 def _authorize_project(call: Call, found: Route, token: Token | None, *, reads: bool) -> None:
-    call.given = call.fake.find(call.params["id"])
+    project = call.given = call.fake.find(call.params["id"])
     login = token.login if token else ""
-    if call.given is None or not call.given.sees(login):
-        raise not_found("Project")
-    project = call.given
-    # The token of a job is good for its own project alone, as long as another one does not allow it.
-    foreign = token and token.kind in ("job", "project") and token.project != project.full_name
-    if foreign and project.visibility != "public":
+    # The token of a job is good for its own project alone: no other one of the fake has it on its list.
+    foreign = (
+        token is not None and project is not None and token.kind != "personal" and token.project != project.full_name
+    )
+    if token and project and foreign and token.kind == "job" and project.visibility != "public":
+        own = token.project.rpartition("/")[2]
+        raise forbidden(f"Authentication by CI/CD job token not allowed from {own} to {project.name}.")
+    if project is None or not project.sees(login) or (foreign and project.visibility != "public"):
         raise not_found("Project")
     level = 0 if foreign else project.access(login)
     if level < found.level and not (reads and found.level <= access("reporter") and project.visibility == "public"):

@@ -71,7 +71,10 @@ def _refusal(project: Project | None, token: Token | None, *, pushes: bool) -> G
         said = _refused(401, _NO_LOGIN)
         said.headers.append(("WWW-Authenticate", 'Basic realm="GitLab"'))
         return said
-    foreign = project and token.kind in ("job", "project") and token.project != project.full_name
+    foreign = project is not None and token.kind != "personal" and token.project != project.full_name
+    if project and foreign and token.kind == "job" and project.visibility != "public":
+        own = token.project.rpartition("/")[2]
+        return _refused(403, f"Authentication by CI/CD job token not allowed from {own} to {project.name}.")
     if project is None or not project.sees(token.login) or (foreign and project.visibility != "public"):
         return _refused(404, _NO_PROJECT)
     if token.kind == "job":

@@ -184,8 +184,9 @@ class MergeRequest:
         self.said(login, "unapproved this merge request")
 
     def request_changes(self, login: str, body: str = "not yet") -> None:
-        """Somebody wants changes. Whoever was not asked for a review becomes a reviewer."""
+        """Somebody wants changes, and takes back an approval. Whoever was not asked for a review becomes a reviewer."""
         self.project.fake.account(login)
+        self.approvals.pop(login, None)
         if body:
             self.comment(login, body)
         self._reviewed(login, "requested_changes")

@@ -265,8 +265,7 @@ class Project(Pipelines):
         check_body(body)
         rest = self.execute(number, login, body)
         if not rest.strip():
-            commands = dict.fromkeys(action.command for action in self.fake.quick_actions)
-            raise Refused(202, {"commands_only": True}, commands=", ".join(commands))
+            raise Refused(202, {}, key="commands_changes")
         return self.add_note(number, login, rest)
 
     def add_note(self, number: int, login: str, body: str, *, system: bool = False) -> Note:

@@ -47,14 +47,14 @@ def list_freezes(call: Call) -> Answer:
 # --- what is protected
 
 
-@route("GET", _PROJECT + "/protected_branches", "developer")
+@route("GET", _PROJECT + "/protected_branches", "maintainer")
 def list_protected_branches(call: Call) -> Answer:
     """Its rules."""
     found = [rule for rule in call.project.branches if call.one("search") in rule.pattern]
     return call.page(found, lambda rule: shapes_git.protected_branch(call.project, rule))
 
 
-@route("GET", _PROJECT + "/protected_branches/{name}", "developer")
+@route("GET", _PROJECT + "/protected_branches/{name}", "maintainer")
 def get_protected_branch(call: Call) -> Answer:
     """One, by its name as it is written: not by a branch that a wildcard is for."""
     rule = next((rule for rule in call.project.branches if rule.pattern == call.params["name"]), None)
