@@ -96,7 +96,7 @@ def test_an_optional_rollback_does_not_hold_the_pipeline_and_no_other_failure_is
 
 def test_only_the_deployment_is_one_for_gitlab(ci_local: CiLocal, checkout: Checkout) -> None:
     place = checkout(USER)
-    found = ci_local.jobs(place, Given(predefined=PUSH)) | ci_local.jobs(place, Given(predefined=REQUEST))
+    found = {**ci_local.jobs(place, Given(predefined=PUSH)), **ci_local.jobs(place, Given(predefined=REQUEST))}
     assert {name: job.environment for name, job in found.items()} == {
         "sloth:deploy": {"name": "production"},
         "sloth:rollback": {"name": "production", "action": "access"},

@@ -11,12 +11,11 @@ from typing import Final
 
 import pytest
 
-from sloth_ci.core.yaml import dump
 from support.act import ARTIFACTS, Act, Ran, Running
-from support.bodies import deployment
 from support.ciworld import Ended
 from support.ciworld_github import DEPLOY, GitHubCi
 from support.cluster import ControlPlane
+from support.clusterside import CLUSTER_LUA, OnCluster
 from support.github import FakeGitHub
 from support.github.accounts import Permissions
 from support.github.events import Event
@@ -29,16 +28,6 @@ RUNNER: Final = 1001
 TEMPLATE: Final = ROOT / "lua/templates/github.yml"
 """The workflow file that `sloth-ci init` writes and the README shows."""
 FORKS: Final = ROOT / "lua/templates/github-forks.yml"
-CLUSTER_LUA: Final = """\
-local gitops = require("gitops")
-gitops.workflow({
-    name = "shop", repo = ".", branch = "main", environment = "production", target_path = "k8s",
-    destination = { context = "test", namespace = "%s" },
-    approval_required = true,
-    rollback_on_failure = true,
-    sync_policy = { retry = { limit = 0 }, health_check = { timeout = "60s" } },
-})
-"""
 # Paths in the container are not those of the runner; where the container's files are is act's business.
 _OWN: Final = ("GITHUB_EVENT_PATH", "GITHUB_OUTPUT", "GITHUB_STEP_SUMMARY", "GITHUB_ENV", "GITHUB_PATH", "GITHUB_STATE")
 
@@ -123,7 +112,7 @@ def give_to(folder: Path, owner: int) -> None:
             os.chown(Path(place, name), owner, owner, follow_symlinks=False)
 
 
-class ActClusterWorld(ActWorld):
+class ActClusterWorld(OnCluster, ActWorld):
     """`ActWorld`, whose workflow goes to a namespace of a real cluster. The kubeconfig is a secret of the repository."""
 
     def __init__(
@@ -133,34 +122,8 @@ class ActClusterWorld(ActWorld):
         self.plane, self.namespace = plane, namespace
         kubeconfig = base64.b64encode(plane.admin.read_bytes()).decode()
         self.secrets = {"SLOTH_KUBECONFIG": kubeconfig, "SLOTH_PREVIEW_KUBECONFIG": kubeconfig}
-        self.repo.commit("alice", "main", {"sloth.lua": CLUSTER_LUA % namespace, **self._web("web:1")}, "To a cluster")
+        self.repo.commit("alice", "main", {"sloth.lua": CLUSTER_LUA % namespace, **self.web("web:1")}, "To a cluster")
 
     def pull(self, image: str = "web:2", *, branch: str = "feature", login: str = "alice", **files: str) -> Pull:
-        pull: Pull = super().pull(image, branch=branch, login=login, **self._web(image), **files)
+        pull: Pull = super().pull(image, branch=branch, login=login, **self.web(image), **files)
         return pull
-
-    def _web(self, image: str) -> dict[str, str]:
-        web = deployment(image=image, namespace=self.namespace)
-        if image.endswith("slow"):
-            web["spec"]["template"]["metadata"]["annotations"] = {"sloth-test/ready-after": "600s"}
-        return {"k8s/web.yaml": dump(web)}
-
-    def holders(self) -> list[str]:
-        """Who holds locks in the namespace."""
-        path = f"/apis/coordination.k8s.io/v1/namespaces/{self.namespace}/leases"
-        leases = self.plane.api("GET", path)["items"]
-        return [holder for lease in leases if (holder := lease["spec"].get("holderIdentity"))]
-
-    def live(self, path: str = "{.spec.template.spec.containers[0].image}") -> str:
-        """What the cluster has of the deployment; empty where there is none."""
-        return self.plane.kubectl(
-            *(
-                "get",
-                "deployment",
-                "web",
-                "--namespace",
-                self.namespace,
-                "--ignore-not-found",
-                f"--output=jsonpath={path}",
-            )
-        )
