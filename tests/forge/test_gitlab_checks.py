@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 
 from sloth_ci.core.errors import ForgeError
@@ -159,17 +161,34 @@ def test_outside_of_a_pipeline_of_that_commit_the_newest_one_gets_it(lab: Lab, p
     assert len(lab.project.pipelines) == 2
 
 
-def test_the_head_of_a_fork_gets_it_by_its_branch(lab: Lab) -> None:
+def test_the_head_of_a_fork_gets_it_by_its_merge_request(lab: Lab) -> None:
+    """Its branch has the name of one that is protected in this project."""
+    lab.project.protect("main")
     fork = lab.project.fork("mallory")
-    fork.commit("mallory", "evil", {FILE: "replicas: 0\n"})
-    pull = lab.project.open_pull("mallory", "evil", head_project=fork)
+    fork.commit("mallory", "main", {FILE: "replicas: 0\n"})
+    pull = lab.project.open_pull("mallory", "main", head_project=fork)
     forge = lab.forge()
     with pytest.raises(ForgeError, match="References for commit"):
         forge.report_check(pull.head, plan_report())
     seen(forge, pull)
     assert forge.report_check(pull.head, plan_report()).digest == "one.two"
     [status] = kept(lab, pull.head)
-    assert status.pipeline.ref == "evil"
+    assert status.pipeline.ref == "refs/merge-requests/1/head"
+
+
+def test_in_a_pipeline_of_merged_results_the_head_gets_it_by_its_branch(lab: Lab, tmp_path: Path) -> None:
+    """That pipeline is of a commit that nobody has pushed, and other branches may hold the head."""
+    pull = lab.opened()
+    lab.project.commit("bob", "another", {"README": "x\n"}, start="feature")
+    event = lab.fake.event("merge_request_event", lab.project, pull=pull, kind="merged_result")
+    environ = event.environ(tmp_path / "job")
+    assert environ["CI_COMMIT_SHA"] != pull.head
+    forge = lab.forge(environ=environ)
+    seen(forge, pull)
+    for conclusion in ("action_required", "success"):
+        forge.report_check(pull.head, plan_report(conclusion=conclusion))
+    [status] = kept(lab, pull.head)
+    assert (status.pipeline.ref, status.pipeline.source, status.state) == ("feature", "external", "success")
 
 
 def test_a_status_whose_answer_was_lost_is_not_made_twice(lab: Lab, sha: str) -> None:

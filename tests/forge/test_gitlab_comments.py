@@ -181,6 +181,19 @@ def test_a_job_of_another_environment_leaves_them_there(lab: Lab, pull: MergeReq
     assert check.changes == {"create x/y": "1"}
 
 
+def test_a_job_whose_head_has_moved_on_finds_them_too(lab: Lab, pull: MergeRequest) -> None:
+    forge = lab.forge()
+    before = pull.head
+    forge.report_check(before, plan_report(changes=CHANGES))
+    forge.comment(seen(forge, pull), MARKER, "report")
+    pull.push("alice", {"README": "x\n"})
+    later = lab.forge(environ={"CI_MERGE_REQUEST_IID": str(pull.number)})
+    seen(later, pull)
+    check = later.plan_check(before, "sloth-ci / production")
+    assert check is not None
+    assert check.changes == CHANGES
+
+
 def test_whoever_edits_the_note_changes_no_changes(lab: Lab, pull: MergeRequest) -> None:
     forge = lab.forge()
     forge.report_check(pull.head, plan_report(changes=CHANGES))

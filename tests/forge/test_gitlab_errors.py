@@ -327,7 +327,7 @@ def _response(request: requests.PreparedRequest, status: int, body: bytes, **hea
     return response
 
 
-@pytest.mark.parametrize("target", ["https://evil.example.com/api/v4/user", "http://git.example.com/api/v4/user"])
+@pytest.mark.parametrize("target", ["https://me:pw@evil.example.com/api/v4/user", "http://git.example.com/api/v4/user"])
 def test_the_token_follows_no_redirect_to_another_host(monkeypatch: pytest.MonkeyPatch, target: str) -> None:
     sent: list[str] = []
 
@@ -340,6 +340,7 @@ def test_the_token_follows_no_redirect_to_another_host(monkeypatch: pytest.Monke
     with pytest.raises(ForgeError, match="the answer leads to another host") as caught:
         assert forge.login
     assert "check CI_API_V4_URL" in told(caught)
+    assert "pw" not in told(caught)
     assert sent == ["https://git.example.com/api/v4/user"]
 
 

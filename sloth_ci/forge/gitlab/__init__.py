@@ -65,7 +65,7 @@ class GitLab:
         """Of open merge requests, as they were when they were listed."""
         self._seen: dict[str, PullRequest] = {}
         """Merge requests that were read, by their heads."""
-        self._statuses = Statuses(self._client, self._notes.keep, self._changes, self._branch)
+        self._statuses = Statuses(self._client, self._notes.keep, self._changes, self._ref)
         self._people = People(self._client, self._notes, self._statuses)
         self._deployments = Deployments(self._client)
 
@@ -104,11 +104,15 @@ class GitLab:
 
     def _changes(self, sha: str, digest: str) -> dict[str, str]:
         pull = self._seen.get(sha)
-        return self._notes.changes(pull.number if pull else None, digest)
+        own = self._environ.get("CI_MERGE_REQUEST_IID", "")  # where its head has moved on by now
+        return self._notes.changes(pull.number if pull else int(own) if own.isdigit() else None, digest)
 
-    def _branch(self, sha: str) -> str:
+    def _ref(self, sha: str) -> str:
+        """What a commit is the head of. The branch of a fork is none of this project's, whatever its name is."""
         pull = self._seen.get(sha)
-        return pull.head_branch if pull else ""
+        if pull is not None:
+            return f"refs/merge-requests/{pull.number}/head" if pull.fork else pull.head_branch
+        return ""
 
     def pull_request(self, number: int) -> PullRequest:
         found = merges.pull_request(self._client, number)

@@ -76,7 +76,7 @@ class Client:
             def get_redirect_target(self, resp: Response) -> str | None:
                 target = super().get_redirect_target(resp)
                 if target is not None and urlsplit(urljoin(resp.url, target))[:2] != urlsplit(resp.url)[:2]:
-                    raise _Elsewhere(urlsplit(urljoin(resp.url, target)).netloc)
+                    raise _Elsewhere(urlsplit(urljoin(resp.url, target)).hostname)  # no user, no password
                 return target
 
             def send(self, *args: Any, **kwargs: Any) -> Response:

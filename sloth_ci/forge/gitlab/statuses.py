@@ -45,16 +45,16 @@ class Statuses:
         client: Client,
         keep: Callable[[Mapping[str, str]], str],
         changes: Callable[[str, str], dict[str, str]],
-        branch: Callable[[str], str],
+        ref: Callable[[str], str],
     ) -> None:
         """`keep` has changes kept and returns their digest; `changes` finds those of a commit by it again.
 
-        `branch` is the one whose head a commit is, as far as that is known.
+        `ref` is the one that a commit is the head of, as far as that is known.
         """
         self._client = client
         self._keep = keep
         self._changes = changes
-        self._branch = branch
+        self._ref = ref
         self._known: dict[str, dict[int, Any]] = {}
 
     def newest(self, sha: str, name: str) -> PlanCheck | None:
@@ -109,12 +109,14 @@ class Statuses:
         """The pipeline of this job, where that is of this commit; else GitLab takes the newest one of the commit.
 
         No `ref` goes with it: a merge request's pipeline has `refs/merge-requests/7/head` for one, and a branch's name
-        would find another pipeline, or make one.
+        would find another pipeline, or make one. A pipeline of merged results is of another commit, so that the head may
+        have none, and GitLab would make one for any branch that holds it.
         """
         environ = self._client.environ
-        if environ.get("CI_COMMIT_SHA") != sha or not environ.get("CI_PIPELINE_ID", "").isdigit():
-            return {}
-        return {"pipeline_id": int(environ["CI_PIPELINE_ID"])}
+        if environ.get("CI_COMMIT_SHA") == sha and environ.get("CI_PIPELINE_ID", "").isdigit():
+            return {"pipeline_id": int(environ["CI_PIPELINE_ID"])}
+        merged = environ.get("CI_MERGE_REQUEST_SOURCE_BRANCH_SHA") == sha and self._ref(sha)
+        return {"ref": merged} if merged else {}
 
     def _post(self, sha: str, name: str, body: dict[str, Any]) -> None:
         if self._client.environ.get("CI_JOB_URL"):
@@ -126,10 +128,10 @@ class Statuses:
             kept = self._client.send(what, "post", path, WRITE, whole, repeat=False)
         except Missing as error:
             # No pipeline, and no branch of this project holds the commit: as of a fork.
-            branch = self._branch(sha)
-            if not branch or "References for commit" not in error.message:
+            ref = self._ref(sha)
+            if not ref or "References for commit" not in error.message:
                 raise
-            kept = self._client.send(what, "post", path, WRITE, {**whole, "ref": branch}, repeat=False)
+            kept = self._client.send(what, "post", path, WRITE, {**whole, "ref": ref}, repeat=False)
         self._known[sha][kept["id"]] = kept
 
     def _named(self, sha: str, name: str) -> list[Any]:
