@@ -16,6 +16,11 @@ _ALIGNED = re.compile(r'(@TARGET_PATH@", *)--')
 _PREFERRED = ("plain", "kustomize", "helm")
 """What is deployed most likely as it stands: a chart beside plain manifests is for other people's clusters."""
 _BRANCHES = "branches: [main]"
+_GITLAB = ".gitlab-ci.yml"
+_STEPS = {
+    "github": "the steps of docs/github.md of the project: the kubeconfigs, the secrets, the check",
+    "gitlab": "the steps of docs/gitlab.md of the project: the kubeconfigs, the token, the webhook",
+}
 _PLAIN_WORD = re.compile(r"(?!(?:y|n|yes|no|on|off|true|false|null)$)[A-Za-z][\w./-]*", re.ASCII | re.IGNORECASE)
 
 
@@ -44,14 +49,14 @@ def scaffold(root: Path, *, target_path: str | None, ci: str, hook: bool) -> Sca
     )
     wanted: dict[Path, str] = {root / "sloth.lua": workflow, root / ".sloth/.gitignore": "live/\n"}
     if ci == "auto":
-        ci = "gitlab" if (root / ".gitlab-ci.yml").exists() else "github"
+        ci = "gitlab" if (root / _GITLAB).exists() else "github"
     if ci == "github":
         branches = f"branches: [{_yaml_word(_deployed_branch(root))}]"
         for name, template in (("sloth", "github"), ("sloth-forks", "github-forks")):
             text = (templates / f"{template}.yml").read_text().replace(_BRANCHES, branches)
             wanted[root / f".github/workflows/{name}.yml"] = text
     elif ci == "gitlab":
-        wanted[root / ".gitlab-ci.yml"] = (templates / "gitlab.yml").read_text()
+        wanted[root / _GITLAB] = (templates / "gitlab.yml").read_text()
     executable = None
     git_dir = root / ".git"
     if hook and git_dir.is_dir():
@@ -76,19 +81,16 @@ def scaffold(root: Path, *, target_path: str | None, ci: str, hook: bool) -> Sca
         return Scaffolded(written, there, note, ["sloth-ci preview"])
     if not git_dir.exists():
         note = "this is not a Git repository yet: git init"
-    return Scaffolded(written, there, note, _following(ci))
+    kept = ci == "gitlab" and os.path.relpath(root / _GITLAB) in there
+    return Scaffolded(written, there, note, _following(ci, include=kept))
 
 
-def _following(ci: str) -> list[str]:
+def _following(ci: str, *, include: bool) -> list[str]:
     """What is left to do with a new sloth.lua: as it is it deploys nothing from a runner, whose disk is gone with it."""
     if ci == "none":
         return ["sloth-ci preview"]
-    page = (
-        ["the steps of docs/github.md of the project: the kubeconfigs, the secrets, the check"]
-        if ci == "github"
-        else []
-    )
-    return ["set destination and auto_sync (or approval_required) in sloth.lua", "sloth-ci preview", *page]
+    own = [f"put the include of docs/gitlab.md of the project into {_GITLAB}"] if include else []
+    return ["set destination and auto_sync (or approval_required) in sloth.lua", *own, "sloth-ci preview", _STEPS[ci]]
 
 
 def _deployed_branch(root: Path) -> str:

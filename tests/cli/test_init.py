@@ -63,6 +63,29 @@ def test_what_is_left_to_do_is_said_where_ci_deploys(world: World, sloth: Run) -
     assert SET not in done.stdout
 
 
+def test_on_gitlab_the_file_includes_the_template(world: World, sloth: Run) -> None:
+    done = sloth("init", "--ci", "gitlab")
+    assert done.returncode == 0
+    (document,) = yaml.parse((world.root / ".gitlab-ci.yml").read_bytes())
+    (entry,) = document.value["include"]
+    assert entry["remote"].endswith("/v1/.gitlab-ci-template.yml")
+    assert SET in done.stdout
+    assert "next: the steps of docs/gitlab.md of the project: the kubeconfigs, the token, the webhook\n" in done.stdout
+    assert "into .gitlab-ci.yml" not in done.stdout
+
+
+@pytest.mark.parametrize("given", [("--ci", "gitlab"), ()])
+def test_a_file_for_gitlab_that_is_there_is_kept_and_told_what_it_lacks(
+    world: World, sloth: Run, given: tuple[str, ...]
+) -> None:
+    (world.root / ".gitlab-ci.yml").write_text("build: { script: [make] }\n")
+    done = sloth("init", *given)
+    assert (world.root / ".gitlab-ci.yml").read_text() == "build: { script: [make] }\n"
+    assert "kept  .gitlab-ci.yml, which is there already" in done.stdout
+    assert "next: put the include of docs/gitlab.md of the project into .gitlab-ci.yml\n" in done.stdout
+    assert not (world.root / ".github").exists()
+
+
 @pytest.mark.parametrize(
     ("files", "chosen", "others"),
     [
