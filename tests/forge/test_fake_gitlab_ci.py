@@ -52,16 +52,16 @@ _CLOSED = [
     ("GET", "/merge_requests/1/notes/NOTE/award_emoji", None, 404),
     ("POST", "/merge_requests/1/approve", {}, 401),
     ("GET", "/merge_requests/1/approvals", None, 404),
-    ("GET", "/merge_requests/1/versions", None, 404),
+    ("GET", "/merge_requests/1/versions", None, 401),
     ("GET", "/merge_requests/1/commits", None, 404),
     ("GET", "/merge_requests/1/reviewers", None, 404),
     ("POST", "/statuses/feature", {"state": "success"}, 401),
-    ("GET", "/repository/commits/feature/statuses", None, 404),
+    ("GET", "/repository/commits/feature/statuses", None, 401),
     ("GET", "/repository/commits", None, 404),
-    ("POST", "/repository/commits", {"branch": "x", "commit_message": "x", "actions": []}, 401),
+    ("POST", "/repository/commits", {"branch": "x", "commit_message": "x", "actions": []}, 404),
     ("POST", "/merge_requests", {"title": "x", "source_branch": "feature", "target_branch": "main"}, 401),
     ("GET", "/members/all", None, 404),
-    ("GET", "/freeze_periods", None, 404),
+    ("GET", "/freeze_periods", None, 401),
     ("GET", "/protected_environments", None, 404),
     ("GET", "/repository/branches/main", None, 404),
     ("GET", "", None, 404),
@@ -165,6 +165,8 @@ def test_what_is_not_finished_is_updated_and_what_is_stays(
     assert listed("?all=true&name=plan") == [first.body["id"], again.body["id"]]
     assert listed("?all=true&name=plan&sort=desc&per_page=1") == [again.body["id"]]
     assert listed("?ref=main") == []
+    where = f"/projects/{project.id}/repository/commits/feature/statuses"
+    assert ask(fake_gitlab, "GET", where, token).body == []
     assert [one.state for one in project.statuses_of(pull.head, "plan")] == ["failed"]
 
 
@@ -250,7 +252,9 @@ def test_a_deployment_through_the_api_says_where_it_is(fake_gitlab: FakeGitLab, 
     assert (made.status, made.body["status"], made.body["deployable"]) == (201, "running", None)
     path = f"/projects/{project.id}/deployments/{made.body['id']}"
     assert ask(fake_gitlab, "PUT", path, given, {"status": "success"}).body["status"] == "success"
-    assert ask(fake_gitlab, "PUT", path, given, {"status": "running"}).status == 400
+    for state in ("running", "success"):
+        said = ask(fake_gitlab, "PUT", path, given, {"status": state})
+        assert (said.status, "cannot transition" in said.body["message"]["status"][0]) == (400, True)
     assert ask(fake_gitlab, "GET", path, given).body["status"] == "success"
     where = f"/projects/{project.id}/environments?name=production"
     place = ask(fake_gitlab, "GET", where, given).body[0]["id"]
@@ -285,8 +289,12 @@ def test_a_protected_environment_lets_only_some_in(fake_gitlab: FakeGitLab, proj
     found = ask(fake_gitlab, "GET", path, fake_gitlab.token("carol")).body["deploy_access_levels"]
     assert [one["access_level"] for one in found] == [40, None]
     project.premium = False
+    assert ask(fake_gitlab, "GET", path.rpartition("/")[0], fake_gitlab.token("carol")).body == []
+    assert ask(fake_gitlab, "GET", path, fake_gitlab.token("carol")).body == {"message": "404 Not Found"}
+    assert _deploy(fake_gitlab, project, fake_gitlab.token("alice")).status == 201
+    fake_gitlab.edition = "ce"
     said = ask(fake_gitlab, "GET", path.rpartition("/")[0], fake_gitlab.token("carol"))
-    assert (said.status, said.body) == (404, {"message": "404 Not Found"})
+    assert (said.status, said.body) == (404, {"error": "404 Not Found"})
 
 
 def test_a_blocked_deployment_waits_for_its_approvals(fake_gitlab: FakeGitLab, project: Project) -> None:
@@ -329,4 +337,4 @@ def test_freezes_are_read_with_a_token_and_not_by_a_job(
     assert [(one["freeze_start"], one["freeze_end"], one["cron_timezone"]) for one in found] == [
         ("0 23 * * 5", "0 7 * * 1", "Europe/Berlin")
     ]
-    assert ask(fake_gitlab, "GET", path, project.job_token(job)).status == 404
+    assert ask(fake_gitlab, "GET", path, project.job_token(job)).status == 401

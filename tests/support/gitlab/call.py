@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, Final, NamedTuple
+from typing import TYPE_CHECKING, Any, Final, Literal, NamedTuple
 from urllib.parse import unquote, urlencode
 
 from support.gitlab.accounts import AnyLevel, Token, access
@@ -17,6 +17,11 @@ from support.gitlab.refused import Refused, forbidden, no_such_route, not_found,
 if TYPE_CHECKING:
     from support.gitlab.fake import FakeGitLab
     from support.gitlab.project import Project
+
+
+Login = Literal["always", "writes", "later"]
+"""`always` and `writes` (all but reading) are 401 without a token, whatever the project: `authenticate!` and
+`authenticate_non_get!` of lib/api. `later`: first the project has to be one that everybody sees, else it is 404."""
 
 
 @dataclass
@@ -38,6 +43,8 @@ class Route(NamedTuple):
     """What is needed on the project. A member of any level may read where this is 0, of a public project everybody."""
     job: bool
     """Whether CI_JOB_TOKEN is good for it."""
+    login: Login
+    """When a token is asked for."""
     premium: bool
     """Whether there is no such path in the Community Edition."""
     run: Callable[[Call], Answer]
@@ -133,13 +140,19 @@ ROUTES: Final[list[Route]] = []
 
 
 def route(
-    method: str, template: str, level: AnyLevel = "reporter", *, job: bool = False, premium: bool = False
+    method: str,
+    template: str,
+    level: AnyLevel = "reporter",
+    *,
+    job: bool = False,
+    login: Login = "writes",
+    premium: bool = False,
 ) -> Callable[[Callable[[Call], Answer]], Callable[[Call], Answer]]:
     """Register a handler for an operation, by the method and the path of GitLab's description (below `/api/v4`)."""
     pattern = re.sub(r"\\{(\w+)\\}", r"(?P<\1>[^/]+)", re.escape(template))
 
     def register(run: Callable[[Call], Answer]) -> Callable[[Call], Answer]:
-        ROUTES.append(Route(method, f"{ROOT}{template}", re.compile(pattern), access(level), job, premium, run))
+        ROUTES.append(Route(method, f"{ROOT}{template}", re.compile(pattern), access(level), job, login, premium, run))
         return run
 
     return register
@@ -172,7 +185,8 @@ def authorize(call: Call, found: Route) -> None:
         raise Refused(
             403, "insufficient_scope", key="error", error_description=words, scope="api read_api" if reads else "api"
         )
-    if token is None and (not reads or "{id}" not in found.template):
+    alone = "{id}" not in found.template
+    if token is None and (found.login == "always" or alone or (found.login == "writes" and not reads)):
         raise unauthorized()
     if "/projects/" not in found.template:
         return

@@ -161,7 +161,8 @@ class Pipelines:
         pipeline = pipeline or self.pipeline("external", sha=sha, branch=ref, login=login)
         name = about.get("name") or about.get("context") or "default"
         status = self._unfinished(pipeline, name, login)
-        texts = {field: about[field] for field in ("target_url", "description", "coverage") if field in about}
+        # What is empty is as if it was not given: `attributes_for_keys` of lib/api/helpers.rb.
+        texts = {field: about[field] for field in ("target_url", "description", "coverage") if about.get(field)}
         for field in ("target_url", "description"):
             if len(texts.get(field) or "") > TEXT_LIMIT:
                 raise Refused(400, {field: [f"is too long (maximum is {TEXT_LIMIT} characters)"]})
@@ -251,9 +252,13 @@ class Pipelines:
             self.fake.account(login)
         return Rule(self.fake.next_id(), name, required, tuple(people), access(level) or None, group)
 
+    def protected_environment(self, name: str) -> ProtectedEnvironment | None:
+        """How an environment is protected. Without Premium none is, whatever was set before."""
+        return self.protected_environments.get(name) if self.premium else None
+
     def may_deploy(self, login: str, environment: str) -> bool:
         """Whether somebody may deploy to an environment."""
-        rule = self.protected_environments.get(environment)
+        rule = self.protected_environment(environment)
         if self.access(login) < 30 or not rule:
             return self.access(login) >= 30
         return any(who == login or (isinstance(who, int) and self.access(login) >= who) for who in rule.deployers)
@@ -271,7 +276,7 @@ class Pipelines:
     ) -> Deployment:
         """A deployment. Of a job whose environment wants approvals it is blocked."""
         at = self.fake.clock.tick()
-        rule = self.protected_environments.get(environment)
+        rule = self.protected_environment(environment)
         if job and rule and any(one.required for one in rule.rules):
             state = "blocked"
         made = Deployment(
@@ -282,7 +287,7 @@ class Pipelines:
 
     def waiting(self, deployment: Deployment) -> int:
         """How many approvals a deployment still wants."""
-        protected = self.protected_environments.get(deployment.environment)
+        protected = self.protected_environment(deployment.environment)
         return sum(self.lacking(deployment, rule) for rule in protected.rules) if protected else 0
 
     def lacking(self, deployment: Deployment, rule: Rule) -> int:
@@ -300,8 +305,8 @@ class Pipelines:
         self, deployment: Deployment, login: str, state: str = "approved", comment: str = ""
     ) -> DeploymentApproval:
         """Somebody lets a blocked deployment go on. Raises Refused (400) where it does not wait, or not for them."""
-        protected = self.protected_environments.get(deployment.environment)
-        if not self.premium or protected is None:
+        protected = self.protected_environment(deployment.environment)
+        if protected is None:
             raise Refused(400, "This environment is not protected.")
         if deployment.state != "blocked":
             raise Refused(400, "This deployment is not waiting for approvals.")

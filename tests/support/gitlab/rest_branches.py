@@ -32,7 +32,7 @@ def get_branch(call: Call) -> Answer:
     return Answer(200, shapes_git.branch(call.project, _branch(call), call.login))
 
 
-@route("POST", _BRANCHES, "developer")
+@route("POST", _BRANCHES, "developer", login="later")
 def create_branch(call: Call) -> Answer:
     """A new one, from a branch, a tag or a commit."""
     name, git = call.body["branch"], call.project.git
@@ -48,7 +48,7 @@ def create_branch(call: Call) -> Answer:
     return Answer(201, shapes_git.branch(call.project, name, call.login))
 
 
-@route("DELETE", _BRANCHES + "/{branch}", "developer")
+@route("DELETE", _BRANCHES + "/{branch}", "developer", login="later")
 def delete_branch(call: Call) -> Answer:
     """Delete one that is neither protected nor the default branch."""
     name = _branch(call)

@@ -78,7 +78,7 @@ def list_pulls(call: Call) -> Answer:
 # --- making
 
 
-@route("POST", _COMMITS, "developer")
+@route("POST", _COMMITS, "developer", login="later")
 def create_commit(call: Call) -> Answer:
     """Several files as one commit, on a branch that is there or on a new one. See app/services/commits/create_service.rb."""
     project, body = call.project, call.body
@@ -166,7 +166,7 @@ def _move(call: Call, branch: str, before: str | None, sha: str) -> str:
     return sha
 
 
-@route("POST", _ONE + "/revert", "developer")
+@route("POST", _ONE + "/revert", "developer", login="later")
 def revert_commit(call: Call) -> Answer:
     """Undo a commit on a branch; a merge commit against its first parent. With `dry_run` nothing moves."""
     project, git, branch = call.project, call.project.git, call.body["branch"]

@@ -15,7 +15,7 @@ _ONE = _DEPLOYMENTS + "/{deployment_id}"
 _EVENTS = {"running": "run", "success": "succeed", "failed": "drop", "canceled": "cancel"}
 
 
-@route("GET", _ENVIRONMENTS, job=True)
+@route("GET", _ENVIRONMENTS, job=True, login="always")
 def list_environments(call: Call) -> Answer:
     """By name: the whole one, or (three letters at least) a part of it."""
     name, search = call.one("name"), call.one("search")
@@ -29,7 +29,7 @@ def list_environments(call: Call) -> Answer:
     return call.page(found, shapes_ci.environment)
 
 
-@route("GET", _ENVIRONMENTS + "/{environment_id}", job=True)
+@route("GET", _ENVIRONMENTS + "/{environment_id}", job=True, login="always")
 def get_environment(call: Call) -> Answer:
     """One, with its last deployment."""
     number = int(call.params["environment_id"])
@@ -62,7 +62,7 @@ def update_environment(call: Call) -> Answer:
     return Answer(200, shapes_ci.environment(found))
 
 
-@route("GET", _DEPLOYMENTS, job=True)
+@route("GET", _DEPLOYMENTS, job=True, login="always")
 def list_deployments(call: Call) -> Answer:
     """Those of an environment, of a state; by default the oldest first."""
     by = call.one("order_by", "id")
@@ -96,7 +96,7 @@ def create_deployment(call: Call) -> Answer:
     return Answer(201, shapes_ci.deployment_detail(project, made))
 
 
-@route("GET", _ONE, job=True)
+@route("GET", _ONE, job=True, login="always")
 def get_deployment(call: Call) -> Answer:
     """One."""
     return Answer(200, shapes_ci.deployment_detail(call.project, _deployment(call)))
@@ -111,7 +111,7 @@ def update_deployment(call: Call) -> Answer:
     if made.job:
         raise forbidden("Deployments created using GitLab CI can not be updated using the API")
     allowed = made.state in ("created", "blocked") if state == "running" else made.state != state
-    if not allowed and made.state != state:
+    if not allowed:
         raise Refused(400, {"status": [f'cannot transition via "{_EVENTS[state]}"']})
     made.state, made.updated_at = state, call.fake.clock.tick()
     return Answer(200, shapes_ci.deployment_detail(call.project, made))
@@ -124,7 +124,7 @@ def _deployment(call: Call) -> Deployment:
     return made
 
 
-@route("GET", _ONE + "/merge_requests", job=True)
+@route("GET", _ONE + "/merge_requests", job=True, login="always")
 def list_pulls(call: Call) -> Answer:
     """The merge requests that it brings: merged since the last deployment of the environment that succeeded."""
     project, made = call.project, _deployment(call)

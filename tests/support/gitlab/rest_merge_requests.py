@@ -158,14 +158,14 @@ def list_diffs(call: Call) -> Answer:
     return call.page(call.pull().files(), shapes_git.diff)
 
 
-@route("GET", _ONE + "/versions")
+@route("GET", _ONE + "/versions", login="always")
 def list_versions(call: Call) -> Answer:
     """What it was after each push, the newest first."""
     pull = call.pull()
     return call.page(pull.versions[::-1], lambda one: shapes.version(pull, one))
 
 
-@route("GET", _ONE + "/versions/{version_id}")
+@route("GET", _ONE + "/versions/{version_id}", login="always")
 def get_version(call: Call) -> Answer:
     """One of them, with its commits and files."""
     pull, git = call.pull(), call.project.git

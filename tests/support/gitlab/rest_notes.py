@@ -11,7 +11,7 @@ _NOTES = "/projects/{id}/merge_requests/{noteable_id}/notes"
 _AWARDS = "/projects/{id}/merge_requests/{merge_request_iid}/notes/{note_id}/award_emoji"
 
 
-@route("GET", _NOTES, job=True)
+@route("GET", _NOTES, job=True, login="always")
 def list_notes(call: Call) -> Answer:
     """Those of people and of GitLab itself, the newest first."""
     by, only = call.one("order_by", "created_at"), call.one("activity_filter", "all_notes")
@@ -30,7 +30,7 @@ def create_note(call: Call) -> Answer:
     return Answer(201, shapes.note(call.project, pull.comment(call.login, call.body["body"])))
 
 
-@route("GET", _NOTES + "/{note_id}", job=True)
+@route("GET", _NOTES + "/{note_id}", job=True, login="always")
 def get_note(call: Call) -> Answer:
     """One."""
     return Answer(200, shapes.note(call.project, call.note()))

@@ -15,7 +15,7 @@ def get_project(call: Call) -> Answer:
     return Answer(200, shapes.project(call.project, call.login))
 
 
-@route("GET", _PROJECT + "/labels", "guest")
+@route("GET", _PROJECT + "/labels", "guest", login="always")
 def list_labels(call: Call) -> Answer:
     """Its labels."""
     found = [label for label in call.project.labels.values() if call.one("search").lower() in label.name.lower()]
@@ -38,7 +38,7 @@ def list_events(call: Call) -> Answer:
     return call.page(found if call.one("sort") != "asc" else found[::-1], lambda push: shapes.push(call.project, push))
 
 
-@route("GET", _PROJECT + "/freeze_periods", "reporter")
+@route("GET", _PROJECT + "/freeze_periods", login="always")
 def list_freezes(call: Call) -> Answer:
     """Its deploy freezes."""
     return call.page(call.project.freezes, shapes_ci.freeze)
@@ -47,14 +47,14 @@ def list_freezes(call: Call) -> Answer:
 # --- what is protected
 
 
-@route("GET", _PROJECT + "/protected_branches", "maintainer")
+@route("GET", _PROJECT + "/protected_branches")
 def list_protected_branches(call: Call) -> Answer:
     """Its rules."""
     found = [rule for rule in call.project.branches if call.one("search") in rule.pattern]
     return call.page(found, lambda rule: shapes_git.protected_branch(call.project, rule))
 
 
-@route("GET", _PROJECT + "/protected_branches/{name}", "maintainer")
+@route("GET", _PROJECT + "/protected_branches/{name}")
 def get_protected_branch(call: Call) -> Answer:
     """One, by its name as it is written: not by a branch that a wildcard is for."""
     rule = next((rule for rule in call.project.branches if rule.pattern == call.params["name"]), None)
@@ -65,17 +65,15 @@ def get_protected_branch(call: Call) -> Answer:
 
 @route("GET", _PROJECT + "/protected_environments", "maintainer", premium=True)
 def list_protected_environments(call: Call) -> Answer:
-    """Its protected environments. Without Premium there is no such thing."""
-    if not call.project.premium:
-        raise not_found()
-    found = list(call.project.protected_environments.values())
+    """Its protected environments: none without Premium, where a maintainer may ask all the same."""
+    found = [one for name in call.project.protected_environments if (one := call.project.protected_environment(name))]
     return call.page(found, lambda one: shapes_ci.protected_environment(call.project, one))
 
 
 @route("GET", _PROJECT + "/protected_environments/{name}", "maintainer", premium=True)
 def get_protected_environment(call: Call) -> Answer:
     """One."""
-    found = call.project.protected_environments.get(call.params["name"])
+    found = call.project.protected_environment(call.params["name"])
     if found is None:
         raise not_found()
     return Answer(200, shapes_ci.protected_environment(call.project, found))

@@ -10,12 +10,16 @@ from support.gitlab.refused import not_found
 _PROJECT = "/projects/{id}"
 
 
-@route("GET", _PROJECT + "/repository/commits/{sha}/statuses")
+@route("GET", _PROJECT + "/repository/commits/{sha}/statuses", login="always")
 def list_statuses(call: Call) -> Answer:
-    """Those of a commit, jobs as well, the oldest first; those that were retried only with `all`."""
+    """Those of a commit, jobs as well, the oldest first; those that were retried only with `all`.
+
+    A branch or an abbreviated id is a commit, too, and has no statuses: lib/api/commit_statuses.rb looks for the very word.
+    """
+    call.commit()
     found = [
         one
-        for one in call.project.statuses_of(call.commit(), call.one("name"), everything=call.true("all"))
+        for one in call.project.statuses_of(call.params["sha"], call.one("name"), everything=call.true("all"))
         if call.one("ref", one.pipeline.ref) == one.pipeline.ref
         and call.one("pipeline_id", str(one.pipeline.id)) == str(one.pipeline.id)
         and call.one("stage", _stage(one)) == _stage(one)
@@ -72,7 +76,7 @@ def _pipeline(call: Call) -> Pipeline:
     return found
 
 
-@route("GET", _PROJECT + "/jobs/{job_id}")
+@route("GET", _PROJECT + "/jobs/{job_id}", login="always")
 def get_job(call: Call) -> Answer:
     """One job."""
     found = next((one for one in call.project.statuses if one.id == int(call.params["job_id"])), None)

@@ -159,7 +159,7 @@ def deployment_detail(project: Project, found: Deployment) -> dict[str, Any]:
     shown = deployment(project, found)
     if project.fake.edition == "ce":
         return shown
-    protected = project.protected_environments.get(found.environment)
+    protected = project.protected_environment(found.environment)
     return shown | {
         "pending_approval_count": project.waiting(found),
         "approvals": [deployment_approval(project, one) for one in found.approvals],
