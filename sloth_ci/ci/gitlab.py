@@ -14,6 +14,7 @@ from sloth_ci.ci.outputs import GitLabOutputs, Outputs
 from sloth_ci.ci.ports import Forge
 from sloth_ci.ci.runner import Pages
 from sloth_ci.core.errors import ForgeError
+from sloth_ci.core.slash import command_line
 from sloth_ci.forge.gitlab import GitLab
 
 
@@ -61,6 +62,8 @@ class GitLabRunner:
         if event.number is None:
             return event
         if event.comment is not None:
+            if command_line(event.comment.body) is None:
+                return event
             comment = forge.find_comment(event.number, event.comment.id)
             return replace(event, comment=comment, sender=comment.author)
         try:

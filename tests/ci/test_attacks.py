@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 import json
 
 import pytest
@@ -69,9 +68,7 @@ def test_another_branch_is_not_deployed_by_hand(world: CiWorld) -> None:
 def test_a_tag_deploys_nothing(world: CiWorld) -> None:
     files = {"k8s/web.yaml": dump(deployment(image="web:evil")), "sloth.lua": lua(world, "auto_sync = true,")}
     world.repo.commit("alice", "feature", files)
-    event = world.fake.event("push", world.repo, branch="feature")
-    event = dataclasses.replace(event, payload={**event.payload, "ref": "refs/tags/v1"})
-    job = world.job(event)
+    job = world.job(world.tagged("v1", "feature"))
     assert job.code == 0, job.log
     assert not world.rendered()
 
@@ -112,7 +109,7 @@ def test_a_pull_request_does_not_choose_its_own_owners(world: CiWorld) -> None:
     world.preview(pull)
     world.review(pull, "bob")
     assert world.checks(pull.head)[APPROVAL] == "action_required"
-    pull.merge("alice", "rebase")
+    pull.merge("alice", world.linear)
     job = world.deploy()
     assert job.code == 5, job.log
     assert "an owner of /k8s/web.yaml: carol" in job.log

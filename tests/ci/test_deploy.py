@@ -94,7 +94,7 @@ def test_the_commits_of_a_rebase_are_deployed_as_one(world: CiWorld) -> None:
     pull.push("alice", {"k8s/more.yaml": dump(body("ConfigMap", "more", data={"x": "1"}))})
     world.preview(pull)
     pull.approve("bob")
-    pull.merge("bob", "rebase")
+    pull.merge("bob", world.linear)
     job = world.deploy()
     assert job.code == 0, job.log
     assert "web:3" in world.rendered()

@@ -77,7 +77,7 @@ class Request(Protocol):
     def comment(self, login: str, body: str) -> Said:
         """Somebody says something."""
 
-    def merge(self, login: str, method: Literal["merge", "squash", "rebase"] = "merge") -> str:
+    def merge(self, login: str, method: Any = "merge") -> str:
         """Returns the commit on the base branch."""
 
     def close(self, login: str) -> None:
@@ -91,6 +91,10 @@ class CiWorld(ABC):
     us: str
     """The login of our own comments."""
     sigil: ClassVar[str]
+    linear: ClassVar[Literal["rebase", "ff"]]
+    """The way to merge that leaves each commit on the base branch."""
+    most_requests: ClassVar[int]
+    """What a preview may ask the API for."""
     owners_file: ClassVar[str]
     repo: Any
     fake: Any
@@ -145,6 +149,10 @@ class CiWorld(ABC):
     @abstractmethod
     def commented(self, comment: Said) -> Any:
         """The event of a new comment."""
+
+    @abstractmethod
+    def tagged(self, name: str, branch: str) -> Any:
+        """The event of a tag that was put on the head of a branch."""
 
     @abstractmethod
     def merge_group(self, pull: Request) -> Any:

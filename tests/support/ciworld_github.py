@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import os
 from collections.abc import Mapping
 from pathlib import Path
@@ -26,6 +27,8 @@ class GitHubCi(CiWorld):
     forge = "github"
     us = ACTIONS_BOT
     sigil = "#"
+    linear = "rebase"
+    most_requests = 12
     owners_file: ClassVar[str] = ".github/CODEOWNERS"
     repo: Repository
     fake: FakeGitHub
@@ -54,6 +57,10 @@ class GitHubCi(CiWorld):
 
     def commented(self, comment: Said) -> Event:
         return self.fake.event("issue_comment", self.repo, comment=comment)
+
+    def tagged(self, name: str, branch: str) -> Event:
+        event = self.fake.event("push", self.repo, branch=branch)
+        return dataclasses.replace(event, payload={**event.payload, "ref": f"refs/tags/{name}"})
 
     def merge_group(self, pull: Request) -> Event:
         return self.fake.event("merge_group", self.repo, pull=pull)

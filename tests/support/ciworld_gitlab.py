@@ -23,6 +23,8 @@ class GitLabCi(CiWorld):
 
     forge = "gitlab"
     sigil = "!"
+    linear = "ff"
+    most_requests = 18
     owners_file: ClassVar[str] = ".gitlab/CODEOWNERS"
     repo: Project
     fake: FakeGitLab
@@ -32,7 +34,6 @@ class GitLabCi(CiWorld):
         for login in PEOPLE:
             self.repo.allow(login, "developer")
         self.repo.allow("eve", "reporter")
-        self.repo.protect("main", push="developer", merge="developer")
         self.token = self.fake.project_token(self.repo, "maintainer")
         self.us = self.token.login
 
@@ -54,6 +55,10 @@ class GitLabCi(CiWorld):
 
     def commented(self, comment: Said) -> Event:
         return self.fake.event("trigger", self.repo, note=comment)
+
+    def tagged(self, name: str, branch: str) -> Event:
+        self.git("tag", name, branch)
+        return self.fake.event("push", self.repo, tag=name)
 
     def merge_group(self, pull: Request) -> Event:
         return self.fake.event("merge_request_event", self.repo, pull=pull, kind="merge_train")
@@ -121,7 +126,7 @@ class GitLabCi(CiWorld):
         return [_REACTIONS[name] for name in found]
 
     def checks(self, sha: str) -> dict[str, str]:
-        found = [one for one in self.repo.statuses_of(sha, everything=True) if one.login == self.us]
+        found = [one for one in self.repo.statuses_of(sha) if one.login == self.us]
         return {one.name: _CHECKS[one.state] for one in sorted(found, key=lambda one: one.id)}
 
     def deployments(self) -> list[tuple[str, str, str]]:
