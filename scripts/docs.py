@@ -4,7 +4,7 @@
     python scripts/docs.py --check     exit with 1 if one is not current
 
 docs/cli.md comes from the command line's own help, the figures in README.md and bench/README.md from
-bench/results.json, docs/scoreboard.md from bench/scoreboard.json, the tables in docs/github.md from action.yml. The CI/CD
+bench/results.json, docs/scoreboard.md from bench/scoreboard.json, the tables in docs/github.md from action.yml, and those in docs/gitlab.md from the template. The CI/CD
 component for GitLab has the text of .gitlab-ci-template.yml: a link to it would be none for GitLab. In docs/lua.md, what stands between `<!-- keys: NAME -->` and `<!-- /keys -->` comes from the struct of that name in
 core/workflow.py and the docstrings of its fields.
 """
@@ -26,6 +26,7 @@ import msgspec
 import yaml
 
 import gitlab_template
+from sloth_ci.ci.inputs import gitlab_variable
 from sloth_ci.cli import cli
 from sloth_ci.core import workflow
 
@@ -174,14 +175,47 @@ def scoreboard() -> str:
 def github_page() -> str:
     """docs/github.md, with the tables of the action's inputs and outputs as action.yml has them."""
     text = (ROOT / "docs/github.md").read_text(encoding="utf-8")
-    action = yaml.safe_load((ROOT / "action.yml").read_text(encoding="utf-8"))
+    action = _action()
     for kind in ("inputs", "outputs"):
         head = "| input | default | |\n|---|---|---|" if kind == "inputs" else "| output | |\n|---|---|"
         rows = [_action_row(name, about) for name, about in action[kind].items()]
-        before, start, rest = text.partition(f"<!-- {kind} -->\n")
-        _, end, after = rest.partition(f"<!-- /{kind} -->")
-        text = "\n".join([before + start + head, *rows, end + after])
+        text = _between(text, kind, [head, *rows])
     return text
+
+
+def gitlab_page() -> str:
+    """docs/gitlab.md, with the file of a user, the jobs and inputs of the template, and the variables of one run and of later jobs."""
+    text = (ROOT / "docs/gitlab.md").read_text(encoding="utf-8")
+    user = (ROOT / "lua/templates/gitlab.yml").read_text(encoding="utf-8").rstrip("\n")
+    shown = ["```yaml", *user.split("\n"), "```"]
+    text = _between(text, "template", [f"   {line}".rstrip() for line in shown], indent="   ")
+    template = gitlab_component()
+    jobs = [f"| `sloth:{name}` | {told} |" for name, told in gitlab_template.jobs(template).items()]
+    inputs = [_action_row(name, about) for name, about in gitlab_template.header(template)["inputs"].items()]
+    text = _between(
+        text, "jobs", ["| job | runs for |\n|---|---|", *jobs, "", "| input | default | |\n|---|---|---|", *inputs]
+    )
+    action = _action()
+    commands = ", ".join(f"`{word}`" for word in gitlab_template.header(template)["inputs"]["command"]["options"][1:])
+    of_one_run = {"command": f"What to do where no merge request, push or webhook says it: {commands}."}
+    of_one_run |= {name: action["inputs"][name]["description"] for name in _OF_ONE_RUN}
+    later = {name: about["description"] for name, about in action["outputs"].items()}
+    rows = ["| variable of one pipeline | |\n|---|---|", *_variables(of_one_run)]
+    rows += ["", "| variable of later jobs | |\n|---|---|", *_variables(later)]
+    return _between(text, "variables", rows)
+
+
+_OF_ONE_RUN: Final = ("task", "params", "base", "head", "to", "reason")
+
+
+def _variables(told: Mapping[str, str]) -> list[str]:
+    """What action.yml says of inputs and outputs, in the words of GitLab."""
+    words = {"pull request": "merge request", "check run": "commit status", "comment on the": "note on the"}
+    theirs = re.compile("|".join(words))
+    return [
+        _action_row(gitlab_variable(name), {"description": theirs.sub(lambda found: words[found[0]], text)})
+        for name, text in told.items()
+    ]
 
 
 def gitlab_component() -> str:
@@ -189,11 +223,25 @@ def gitlab_component() -> str:
     return (ROOT / gitlab_template.TEMPLATE).read_text(encoding="utf-8")
 
 
-def _action_row(name: str, about: Mapping[str, str]) -> str:
+def _action() -> dict[str, Any]:
+    read: dict[str, Any] = yaml.safe_load((ROOT / "action.yml").read_text(encoding="utf-8"))
+    return read
+
+
+def _between(text: str, name: str, lines: list[str], *, indent: str = "") -> str:
+    """A text with other lines between the comments of that name."""
+    before, start, rest = text.partition(f"<!-- {name} -->\n")
+    _, end, after = rest.partition(f"{indent}<!-- /{name} -->")
+    if not end:
+        sys.exit(f"there is no <!-- {name} --> ... <!-- /{name} -->")
+    return "\n".join([before + start + lines[0], *lines[1:], end + after])
+
+
+def _action_row(name: str, about: Mapping[str, Any]) -> str:
     description = about["description"].replace("|", "\\|")
     if "default" not in about:
         return f"| `{name}` | {description} |"
-    default = f"`{about['default']}`" if about["default"] else ""
+    default = "" if about["default"] == "" else f"`{about['default']}`"
     return f"| `{name}` | {default} | {description} |"
 
 
@@ -202,6 +250,7 @@ DOCUMENTS: Final = {
     "bench/README.md": all_figures,
     "docs/cli.md": cli_reference,
     "docs/github.md": github_page,
+    "docs/gitlab.md": gitlab_page,
     "docs/lua.md": lua_reference,
     "docs/scoreboard.md": scoreboard,
     gitlab_template.COMPONENT: gitlab_component,

@@ -33,9 +33,14 @@ def interpolated(text: str, given: Mapping[str, object] | None = None) -> dict[s
     They are put in as text, and the result is read as YAML (GitLab, lib/gitlab/ci/config/interpolation/text_template.rb).
     """
     inputs = {**{name: about["default"] for name, about in header(text)["inputs"].items()}, **(given or {})}
-    jobs = re.split(r"^---\n", text, maxsplit=1, flags=re.MULTILINE)[1]
-    made: dict[str, Any] = yaml.safe_load(_USED.sub(lambda found: _text(inputs[found[1]]), jobs))
+    made: dict[str, Any] = yaml.safe_load(_USED.sub(lambda found: _text(inputs[found[1]]), _body(text)))
     return made
+
+
+def jobs(text: str) -> dict[str, str]:
+    """What each job is for, by its name after the prefix: the first paragraph of the comment above the hidden one."""
+    found = re.findall(r"((?:^#.*\n)+)^\.\$\[\[ inputs\.job-prefix \]\]:(\w+):$", text, re.MULTILINE)
+    return {name: " ".join(line[2:] for line in comment.split("#\n")[0].splitlines()) for comment, name in found}
 
 
 def problems(template: str, component: str) -> list[str]:
@@ -43,12 +48,12 @@ def problems(template: str, component: str) -> list[str]:
     found = []
     if component != template:
         found.append(f"{COMPONENT} has another text: make docs")
-    jobs = re.split(r"^---\n", template, maxsplit=1, flags=re.MULTILINE)[1]
+    body = _body(template)
     inputs = header(template)["inputs"]
-    used = set(_USED.findall(jobs))
+    used = set(_USED.findall(body))
     found += [f"input {name} is used and not declared" for name in sorted(used - set(inputs))]
     found += [f"input {name} is declared and not used" for name in sorted(set(inputs) - used)]
-    if len(_USED.findall(jobs)) != jobs.count("$[["):
+    if len(_USED.findall(body)) != body.count("$[["):
         found.append("there is a `$[[` that names no input")
     for name, about in inputs.items():
         found += [f"input {name}: {problem}" for problem in _of_input(about)]
@@ -73,6 +78,10 @@ def _of_input(about: Mapping[str, Any]) -> list[str]:
     if "regex" in about and re.search(about["regex"], 'a"'):
         found.append("its regex lets a quote through")
     return found
+
+
+def _body(text: str) -> str:
+    return re.split(r"^---\n", text, maxsplit=1, flags=re.MULTILINE)[1]
 
 
 def _text(value: object) -> str:
