@@ -213,6 +213,15 @@ def test_a_long_title_leaves_room_for_the_plan(lab: Lab, sha: str) -> None:
     assert (made.digest, made.changes) == ("one.two", CHANGES)
 
 
+def test_a_protected_branch_takes_more_and_the_error_says_so(lab: Lab) -> None:
+    lab.project.protect("main")
+    sha = lab.project.head()
+    with pytest.raises(ForgeError, match="cannot write the status 'sloth-ci / production'") as caught:
+        lab.forge().report_check(sha, plan_report())
+    assert "on a protected branch one that may push to it or merge into it" in (caught.value.hint or "")
+    assert lab.forge("maintainer").report_check(sha, plan_report()).digest == "one.two"
+
+
 def test_a_commit_that_nobody_pushed_has_no_check(lab: Lab) -> None:
     assert lab.forge().plan_check("f" * 40, NAME) is None
 

@@ -28,11 +28,14 @@ class Right(NamedTuple):
     of_job: bool = False
     as_job: bool = False
     """The job's token is the better one: whoever the job is of may deploy."""
+    also: str = ""
+    """What else it may take, in words."""
 
 
 READ = Right("Reporter")
 READ_BY_JOB = Right("Reporter", of_job=True)
 WRITE = Right("Developer")
+REPORT = Right("Developer", also=" (on a protected branch one that may push to it or merge into it)")
 DEPLOY = Right("Developer", of_job=True, as_job=True)
 ADMINISTER = Right("Maintainer")
 
@@ -152,8 +155,8 @@ def explained(no: No, what: str, right: Right, asker: Asker) -> ForgeError:
 
 def _give(right: Right) -> str:
     return (
-        f"make a project access token with the scope `api` and the role {right.role}, and give it as the masked CI/CD "
-        "variable SLOTH_TOKEN"
+        f"make a project access token with the scope `api` and the role {right.role}{right.also}, and give it as the masked "
+        "CI/CD variable SLOTH_TOKEN"
     )
 
 
@@ -184,4 +187,4 @@ def _way_in(no: No, right: Right, token: Kind) -> str:
             "CI_JOB_TOKEN may do what whoever started the job may do, in projects whose job token permissions allow this "
             f"one. Else {_give(right)}"
         )
-    return f"SLOTH_TOKEN needs the role {right.role} in the project: {_give(right)}"
+    return f"SLOTH_TOKEN needs the role {right.role} in the project{right.also}: {_give(right)}"

@@ -13,7 +13,7 @@ from typing import Any, NamedTuple
 from sloth_ci.core.review import CheckReport, Conclusion, PlanCheck
 from sloth_ci.forge.errors import Invalid, Missing
 from sloth_ci.forge.gitlab.client import Client
-from sloth_ci.forge.gitlab.errors import READ, WRITE
+from sloth_ci.forge.gitlab.errors import READ, REPORT
 from sloth_ci.forge.gitlab.payload import login_of, seconds_of
 
 _LIMIT = 255
@@ -125,13 +125,13 @@ class Statuses:
         whole = {**body, "name": name}
         what = f"write the status '{name}'"
         try:
-            kept = self._client.send(what, "post", path, WRITE, whole, repeat=False)
+            kept = self._client.send(what, "post", path, REPORT, whole, repeat=False)
         except Missing as error:
             # No pipeline, and no branch of this project holds the commit: as of a fork.
             ref = self._ref(sha)
             if not ref or "References for commit" not in error.message:
                 raise
-            kept = self._client.send(what, "post", path, WRITE, {**whole, "ref": ref}, repeat=False)
+            kept = self._client.send(what, "post", path, REPORT, {**whole, "ref": ref}, repeat=False)
         self._known[sha][kept["id"]] = kept
 
     def _named(self, sha: str, name: str) -> list[Any]:
