@@ -98,13 +98,19 @@ def _by_hand(environ: Mapping[str, str]) -> Event:
 
 
 def _trigger(environ: Mapping[str, str]) -> Event:
-    """A webhook's payload, where one came: a comment on a merge request, or what happened to one."""
+    """A webhook's payload, where one came: a comment on a merge request, or what happened to one.
+
+    Who calls the trigger himself has a payload, too: what he gave (GitLab, app/services/ci/pipeline_trigger_service.rb). He says
+    with SLOTH_COMMAND what is to be done.
+    """
     event = _by_hand(environ)
     path = environ.get("TRIGGER_PAYLOAD")
     if not path:
         return event
     payload = _payload(path)
     kind = payload.get("object_kind")
+    if kind is None and environ.get("SLOTH_COMMAND", "").strip() not in {"", "auto"}:
+        return event
     try:
         if kind == "note" and payload["object_attributes"].get("noteable_type") == "MergeRequest":
             return _comment(event, payload)
@@ -112,7 +118,7 @@ def _trigger(environ: Mapping[str, str]) -> Event:
             return _request(event, payload)
     except (KeyError, TypeError, ValueError, AttributeError) as error:
         raise UsageError(f"the payload of the webhook lacks {error}", "see docs/gitlab.md of the project") from None
-    return msgspec.structs.replace(event, kind="nothing", action=str(kind))
+    return msgspec.structs.replace(event, kind="nothing", action=str(kind or "a trigger without SLOTH_COMMAND"))
 
 
 def _comment(event: Event, payload: Mapping[str, Any]) -> Event:

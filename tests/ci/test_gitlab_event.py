@@ -141,6 +141,21 @@ def hook(folder: Path, payload: Any) -> Event:
     return branch("trigger", TRIGGER_PAYLOAD=str(path))
 
 
+@pytest.mark.parametrize(
+    ("command", "kind", "action"),
+    [({}, "nothing", "a trigger without SLOTH_COMMAND"), ({"SLOTH_COMMAND": "auto"}, "nothing", "a trigger without SLOTH_COMMAND"),
+     ({"SLOTH_COMMAND": "sync"}, "dispatch", "")],
+)  # fmt: skip
+def test_who_calls_the_trigger_himself_says_what_is_to_be_done(
+    tmp_path: Path, command: dict[str, str], kind: str, action: str
+) -> None:
+    """GitLab makes a payload of whatever it is called with: app/services/ci/pipeline_trigger_service.rb."""
+    path = tmp_path / "payload"
+    path.write_text(json.dumps({"id": "7", "ref": "main", "variables": command}))
+    event = branch("trigger", TRIGGER_PAYLOAD=str(path), **command)
+    assert (event.kind, event.action, event.branch) == (kind, action, "main")
+
+
 def note(text: str, **attributes: Any) -> dict[str, Any]:
     return {
         "object_kind": "note",

@@ -196,6 +196,14 @@ def test_a_note_that_is_no_command_is_nothing(world: CiLocalWorld) -> None:
     assert world.ours(pull) == []
 
 
+def test_who_calls_the_trigger_himself_says_what_is_to_be_done(world: CiLocalWorld) -> None:
+    job = world.job(world.fake.event("trigger", world.repo))
+    assert (_job(world), job.code) == ("sloth:webhook", 0), job.log
+    assert "nothing to do" in job.log
+    job = world.job(world.fake.event("trigger", world.repo), inputs={"command": "drift"})
+    assert (_job(world), job.code) == ("sloth:drift", 0), job.log
+
+
 def test_a_schedule_looks_for_drift(world: CiLocalWorld) -> None:
     job = world.schedule()
     assert (_job(world), job.code) == ("sloth:drift", 0), job.log

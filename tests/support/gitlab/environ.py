@@ -47,7 +47,7 @@ class Event:
     pull: MergeRequest | None = None
     kind: Kind = "detached"
     payload: dict[str, Any] | None = None
-    """What a webhook brought to the trigger."""
+    """What a trigger was called with: a webhook's body, and the parameters."""
     frozen: bool = False
     tag: str = ""
 
@@ -248,15 +248,18 @@ def _of_pull(fake: FakeGitLab, _source: str, project: Project, left: dict[str, A
 def _of_trigger(_fake: FakeGitLab, _source: str, project: Project, left: dict[str, Any], login: Any) -> dict[str, Any]:
     note: Note | None = left.pop("note", None)
     pull: MergeRequest | None = left.pop("pull", None)
-    payload = None
+    payload: dict[str, Any] = {}
     if note:
         payload = hooks.note(project, note, left.pop("action", "create"))
     elif pull:
         payload = hooks.merge_request(
             pull, left.pop("action", "update"), left.pop("sender", pull.login), left.pop("changes", {})
         )
+    branch = left.pop("branch", "")
+    # What the trigger was called with is there in any case: app/services/ci/pipeline_trigger_service.rb.
+    called = {"id": str(project.id), "ref": branch or project.default_branch, "variables": {}}
     # A trigger's pipeline is its owner's, whoever called the webhook.
     return {
-        "pipeline": project.pipeline("trigger", branch=left.pop("branch", ""), login=login or "alice"),
-        "payload": payload,
+        "pipeline": project.pipeline("trigger", branch=branch, login=login or "alice"),
+        "payload": {**payload, **called},
     }
