@@ -99,12 +99,20 @@ class CiWorld(ABC):
     repo: Any
     fake: Any
 
-    def __init__(self, folder: Path, fake: Any, source: GitRepo, *, rules: str = "approval_required = true,") -> None:
-        self.folder, self.fake = folder, fake
+    def __init__(
+        self,
+        folder: Path,
+        fake: Any,
+        source: GitRepo,
+        *,
+        rules: str = "approval_required = true,",
+        name: str = "acme/shop",
+    ) -> None:
+        self.folder, self.fake, self.name = folder, fake, name
         source.commit(
             "first",
             {
-                "sloth.lua": LUA % (rules, fake.folder / "acme" / "shop.git"),
+                "sloth.lua": LUA % (rules, fake.folder / f"{name}.git"),
                 "k8s/web.yaml": dump(deployment(image="web:1")),
                 ".gitignore": "live/\n",
             },

@@ -34,7 +34,7 @@ class GitHubCi(CiWorld):
     fake: FakeGitHub
 
     def _found(self, source: GitRepo) -> None:
-        self.repo = self.fake.repository("acme/shop", from_repo=source)
+        self.repo = self.fake.repository(self.name, from_repo=source)
         for login in PEOPLE:
             self.repo.allow(login, "write")
         self.repo.allow("eve", "read")

@@ -30,7 +30,7 @@ class GitLabCi(CiWorld):
     fake: FakeGitLab
 
     def _found(self, source: GitRepo) -> None:
-        self.repo = self.fake.project("acme/shop", from_repo=source, premium=True)
+        self.repo = self.fake.project(self.name, from_repo=source, premium=True)
         for login in PEOPLE:
             self.repo.allow(login, "developer")
         self.repo.allow("eve", "reporter")

@@ -21,7 +21,7 @@ from sloth_ci.core.review import (
 from sloth_ci.forge.gitlab import commits, merges
 from sloth_ci.forge.gitlab.client import Client
 from sloth_ci.forge.gitlab.deployments import Deployments
-from sloth_ci.forge.gitlab.freezes import frozen
+from sloth_ci.forge.gitlab.freezes import Freezes
 from sloth_ci.forge.gitlab.notes import Notes
 from sloth_ci.forge.gitlab.people import People
 from sloth_ci.forge.gitlab.statuses import Statuses
@@ -68,6 +68,7 @@ class GitLab:
         self._statuses = Statuses(self._client, self._notes.keep, self._changes, self._ref)
         self._people = People(self._client, self._notes, self._statuses)
         self._deployments = Deployments(self._client)
+        self._freezes = Freezes(self._client)
 
     def __repr__(self) -> str:
         return f"GitLab({self._project})"
@@ -177,7 +178,7 @@ class GitLab:
         self._notes.react(number, comment_id, reaction)
 
     def frozen(self) -> str | None:
-        return frozen(self._client)
+        return self._freezes.now()
 
     def protection(self, environment: str) -> Protection | None:
         return self._deployments.protection(environment)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import datetime
+from functools import cached_property
 from typing import Any, NamedTuple
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
@@ -17,25 +18,32 @@ class _Window(NamedTuple):
     zone: str
 
 
-def frozen(client: Client) -> str | None:
-    """The freeze that holds now, in words; None where none does. Raises ForgeError for one that cannot be read."""
-    if client.has_token:
-        open_windows = [
-            window for period in _periods(client) if (window := _window(period, client.clock())) is not None
-        ]
-        if open_windows:
-            until, zone = max(open_windows, key=lambda window: window.until.timestamp())
+class Freezes:
+    """Those of a project. They are read once a run, and looked at by the clock each time."""
+
+    def __init__(self, client: Client) -> None:
+        self._client = client
+
+    def now(self) -> str | None:
+        """The freeze that holds now, in words; None where none does. Raises ForgeError for one that cannot be read."""
+        client = self._client
+        found = [window for period in self._periods if (window := _window(period, client.clock())) is not None]
+        if found:
+            until, zone = max(found, key=lambda window: window.until.timestamp())
             return f"frozen until {until:%Y-%m-%d %H:%M} {zone} by the project's freeze period"
-    if client.environ.get("CI_DEPLOY_FREEZE"):
-        return "frozen by the project's freeze period when this pipeline was made: make a new one when it is over"
-    return None
+        if client.environ.get("CI_DEPLOY_FREEZE"):
+            return "frozen by the project's freeze period when this pipeline was made: make a new one when it is over"
+        return None
 
-
-def _periods(client: Client) -> list[Any]:
-    try:
-        return client.pages("read the freeze periods", f"{client.here}/freeze_periods", READ)
-    except Missing:
-        return []
+    @cached_property
+    def _periods(self) -> list[Any]:
+        """Empty where only the job's own token is there, which may not read them."""
+        if not self._client.has_token:
+            return []
+        try:
+            return self._client.pages("read the freeze periods", f"{self._client.here}/freeze_periods", READ)
+        except Missing:
+            return []
 
 
 def _window(period: Any, now: float) -> _Window | None:
