@@ -257,7 +257,7 @@ def _of_trigger(_fake: FakeGitLab, _source: str, project: Project, left: dict[st
         )
     branch = left.pop("branch", "")
     # What the trigger was called with is there in any case: app/services/ci/pipeline_trigger_service.rb.
-    called = {"id": str(project.id), "ref": branch or project.default_branch, "variables": {}}
+    called: dict[str, Any] = {"id": str(project.id), "ref": branch or project.default_branch, "variables": {}}
     # A trigger's pipeline is its owner's, whoever called the webhook.
     return {
         "pipeline": project.pipeline("trigger", branch=branch, login=login or "alice"),
