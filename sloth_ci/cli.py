@@ -15,6 +15,7 @@ import click
 from sloth_ci import __version__
 from sloth_ci.boundary import guarded
 from sloth_ci.core.errors import Interrupted, SlothError, UsageError
+from sloth_ci.hook_commands import hook
 from sloth_ci.options import options_of, running, workflow_options
 from sloth_ci.output import (
     CHANGES,
@@ -374,6 +375,9 @@ def doctor(**kwargs: Any) -> None:
     show_tables([finding.table() for finding in findings], kwargs, finding_lines)
     if not all(finding.ok for finding in findings if finding.needed):
         sys.exit(UsageError.exit_code)
+
+
+cli.add_command(hook)
 
 
 if __name__ == "__main__":
