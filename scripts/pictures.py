@@ -107,10 +107,15 @@ def _quietly(*command: str, environ: Mapping[str, str] | None = None) -> None:
         sys.exit(f"pictures: {command[0]} ended with {done.returncode}: {done.stderr}")
 
 
+def as_markdown(text: str) -> str:
+    """HTML of Markdown as forges make it, the first part that folds away unfolded."""
+    markdown = MarkdownIt("commonmark", {"html": True, "highlight": _highlight}).enable(["table", "strikethrough"])
+    return str(markdown.render(text)).replace("<details>", "<details open>", 1)
+
+
 def as_comment(text: str) -> str:
     """A page with the Markdown as a forge shows it, more or less."""
-    markdown = MarkdownIt("commonmark", {"html": True, "highlight": _highlight}).enable(["table", "strikethrough"])
-    body = markdown.render(text).replace("<details>", "<details open>", 1)
+    body = as_markdown(text)
     return (
         f"<!doctype html><meta charset='utf-8'><style>{STYLE}</style><div class='comment'><div class='by'><b>github-actions</b> bot "
         f"commented · edited</div><div class='body'>{body}</div></div>"
