@@ -6,7 +6,6 @@ What a test asks for here, every forge has: `GitHubCi` and `GitLabCi` say it in 
 from __future__ import annotations
 
 import subprocess
-import sys
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -14,6 +13,7 @@ from pathlib import Path
 from typing import Any, ClassVar, Literal, Protocol
 
 from sloth_ci.core.yaml import dump
+from support import forkserver
 from support.bodies import deployment
 from support.gitrepo import GitRepo
 
@@ -261,15 +261,9 @@ class CiWorld(ABC):
         """Everything but what Git itself carries, by a push or in a commit that the API makes."""
 
     def _run(self, environ: Mapping[str, str], workspace: Path, secrets: list[str]) -> tuple[int, str]:
-        environ = {
-            **environ,
-            "PYTHONPATH": ":".join(entry for entry in sys.path if entry),
-            "SLOTH_CACHE_DIR": str(self.folder / "cache"),
-        }
-        command = [sys.executable, "-m", "sloth_ci.cli", "ci"]
-        done = subprocess.run(command, cwd=workspace, env=environ, capture_output=True, text=True, check=False)
-        log = done.stdout + done.stderr
+        done = forkserver.run(["ci"], cwd=workspace, env={**environ, "SLOTH_CACHE_DIR": str(self.folder / "cache")})
+        log = done.output
         assert "Traceback" not in log, log
         assert "a fault in sloth-ci" not in log, log
         assert not [secret for secret in secrets if secret in log]
-        return done.returncode, log
+        return done.code, log
