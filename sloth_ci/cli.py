@@ -5,6 +5,7 @@ Nothing heavy is imported here at the top: `--help` has to be there at once.
 
 from __future__ import annotations
 
+import os
 import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -343,18 +344,20 @@ def init(target_path: str | None, ci: str, hook: bool) -> None:
     Example:
       sloth-ci init --target-path manifests --ci github
     """
+    from sloth_ci.hook.install import Offered, offer
     from sloth_ci.report.text import visible
     from sloth_ci.scaffold import scaffold
 
-    done = scaffold(Path.cwd(), target_path=target_path, ci=ci, hook=hook)
-    for name in done.written:
+    done = scaffold(Path.cwd(), target_path=target_path, ci=ci)
+    hooked = offer(Path.cwd(), os.environ) if hook else Offered()
+    for name in filter(None, [*done.written, hooked.written]):
         click.echo(f"wrote {name}")
-    for name in done.there:
+    for name in filter(None, [*done.there, hooked.there]):
         click.echo(f"kept  {name}, which is there already")
     if done.note:
         click.echo(f"note: {visible(done.note)}")
-    for step in done.following:
-        click.echo(f"next: {step}")
+    for step in filter(None, [*done.following, hooked.following]):
+        click.echo(f"next: {visible(step)}")
 
 
 @cli.command()
@@ -367,9 +370,10 @@ def doctor(**kwargs: Any) -> None:
       sloth-ci doctor
     """
     from sloth_ci.engine.doctor import machine, workflow_findings
+    from sloth_ci.hook.install import findings as hook_findings
 
     with running(options_of(kwargs, declare_only=True)) as (started, _):
-        findings = list(machine(started.session))
+        findings = [*machine(started.session), *hook_findings(Path.cwd(), os.environ)]
         for workflow in started.choose(kwargs["environment"], kwargs["name"]):
             findings += workflow_findings(started.session, workflow)
     show_tables([finding.table() for finding in findings], kwargs, finding_lines)
