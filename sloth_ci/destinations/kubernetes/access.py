@@ -7,6 +7,7 @@ The rules are client-go's: paths in a kubeconfig are counted from its folder; `-
 from __future__ import annotations
 
 import binascii
+import hashlib
 from base64 import b64decode
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -44,6 +45,12 @@ class Access:
     user: str = ""
     headers: tuple[tuple[str, str], ...] = ()
     """Of impersonation."""
+
+    @property
+    def key(self) -> str:
+        """Names the cluster, whoever asks it: made of its address and its authorities."""
+        parts = (self.server.rstrip("/").encode(), self.trust.authorities or b"")
+        return hashlib.sha256(b"\0".join(parts)).hexdigest()[:32]
 
 
 def find_access(spec: DestinationSpec, root: Path, environ: Mapping[str, str]) -> Access:

@@ -27,6 +27,8 @@ class Cluster:
     context: str
     """The name of the context, or `in-cluster`."""
     manager: str = MANAGER
+    key: str = ""
+    """As `Access.key`: what is remembered of it is kept under this name."""
 
     @property
     def label(self) -> str:
@@ -48,4 +50,4 @@ def connect(spec: DestinationSpec, root: Path, environ: Mapping[str, str]) -> Cl
     access = find_access(spec, root, environ)
     client = Client(access, environ)
     namespace = spec.namespace or access.namespace or "default"
-    return Cluster(client, Discovery(client), namespace, access.context)
+    return Cluster(client, Discovery(client), namespace, access.context, key=access.key)
