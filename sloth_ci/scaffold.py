@@ -93,7 +93,7 @@ def _following(ci: str, *, include: bool) -> list[str]:
 def _deployed_branch(root: Path) -> str:
     """The branch whose pushes are deployed: the remote's default, else the one that is checked out."""
     git_dir, env = root / ".git", git.environment(os.environ)
-    if not (root / ".git").exists():
+    if not git_dir.exists():
         return "main"
     for ref, prefix in (("refs/remotes/origin/HEAD", "refs/remotes/origin/"), ("HEAD", "refs/heads/")):
         done = git.call(["symbolic-ref", "--quiet", ref], cwd=root, git_dir=git_dir, env=env)
