@@ -2,12 +2,12 @@
 local gitops = require("gitops")
 
 gitops.workflow({
-    name = "app",
+    name = "@NAME@",
     repo = ".",                                        -- this repository; or a URL. Its default branch, or branch = …
     target_path = "@TARGET_PATH@",                     -- plain YAML, a kustomization, or a Helm chart
-    -- To be set before CI deploys: a cluster is { context = "production", namespace = "app" }, a branch
+    -- To be set before CI deploys: a cluster is { context = "production", namespace = "@NAME@" }, a branch
     -- { branch = "rendered/production" }. This directory is to try it here; on a CI runner it is gone after the job.
-    destination = { directory = ".sloth/live/app" },
+    destination = { directory = ".sloth/live/@NAME@" },
     -- To be set, too: auto_sync = true deploys each merge, approval_required = true each one that was approved.
     auto_sync = false,
     diff_preview = true,

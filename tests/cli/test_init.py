@@ -70,7 +70,8 @@ def test_on_gitlab_the_file_includes_the_template(world: World, sloth: Run) -> N
     (entry,) = document.value["include"]
     assert entry["remote"].endswith("/v1/.gitlab-ci-template.yml")
     assert SET in done.stdout
-    assert "next: the steps of docs/gitlab.md of the project: the kubeconfigs, the token, the webhook\n" in done.stdout
+    assert "next: the kubeconfigs, the token, the schedule, the webhook: https://" in done.stdout
+    assert "/docs/gitlab.md#set-it-up\n" in done.stdout
     assert "into .gitlab-ci.yml" not in done.stdout
 
 
@@ -82,8 +83,51 @@ def test_a_file_for_gitlab_that_is_there_is_kept_and_told_what_it_lacks(
     done = sloth("init", *given)
     assert (world.root / ".gitlab-ci.yml").read_text() == "build: { script: [make] }\n"
     assert "kept  .gitlab-ci.yml, which is there already" in done.stdout
-    assert "next: put the include of docs/gitlab.md of the project into .gitlab-ci.yml\n" in done.stdout
+    assert "next: put the include into .gitlab-ci.yml: https://" in done.stdout
     assert not (world.root / ".github").exists()
+
+
+@pytest.mark.parametrize(
+    ("origin", "forge"),
+    [
+        ("https://gitlab.com/acme/shop.git", ".gitlab-ci.yml"),
+        ("git@gitlab.example.com:acme/shop.git", ".gitlab-ci.yml"),
+        ("ssh://git@gitlab.example.com:2222/acme/shop.git", ".gitlab-ci.yml"),
+        ("https://github.com/acme/gitlab.git", ".github/workflows/sloth.yml"),
+        ("https://git.example.com/gitlab/shop.git", ".github/workflows/sloth.yml"),
+        ("/srv/gitlab.example/shop.git", ".github/workflows/sloth.yml"),
+    ],
+)
+def test_the_host_of_the_remote_says_which_ci_it_is(world: World, sloth: Run, origin: str, forge: str) -> None:
+    world.checkout.git("remote", "set-url", "origin", origin)
+    sloth("init")
+    written = [name for name in (".gitlab-ci.yml", ".github/workflows/sloth.yml") if (world.root / name).exists()]
+    assert written == [forge]
+
+
+@pytest.mark.parametrize(
+    ("origin", "name"),
+    [
+        ("https://gitlab.com/acme/Online_Shop.git", "online-shop"),
+        ("git@gitlab.example.com:shop", "shop"),
+        ("https://gitlab.com/acme/shop/", "shop"),
+        ("https://gitlab.com/acme/___.git", "app"),
+        (f"https://gitlab.com/acme/{'x' * 60}.git", "x" * 40),
+    ],
+)
+def test_the_workflow_has_the_name_of_the_repository(world: World, sloth: Run, origin: str, name: str) -> None:
+    world.checkout.git("remote", "set-url", "origin", origin)
+    sloth("init")
+    text = (world.root / "sloth.lua").read_text()
+    assert f'name = "{name}",\n' in text
+    assert f'destination = {{ directory = ".sloth/live/{name}" }},\n' in text
+    assert "@" not in text
+
+
+def test_without_a_remote_the_workflow_has_the_name_of_the_folder(sloth: Run, tmp_path: Path) -> None:
+    (tmp_path / "My Shop").mkdir()
+    sloth("init", cwd=tmp_path / "My Shop")
+    assert 'name = "my-shop",\n' in (tmp_path / "My Shop/sloth.lua").read_text()
 
 
 @pytest.mark.parametrize(
