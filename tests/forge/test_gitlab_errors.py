@@ -16,6 +16,7 @@ from sloth_ci.forge.gitlab import GitLab, client
 from sloth_ci.forge.gitlab.errors import (
     ADMINISTER,
     READ_BY_JOB,
+    REPORT,
     WRITE,
     Asker,
     Kind,
@@ -201,6 +202,18 @@ def test_a_token_of_a_role_that_is_too_low(lab: Lab) -> None:
     assert "SLOTH_TOKEN needs the role Developer in the project" in told(caught)
     refused = explained(No(403, "403 Forbidden"), "do it", WRITE, Asker("SLOTH_TOKEN", (), {}, 0.0))
     assert GIVE in (refused.hint or "")
+
+
+@pytest.mark.parametrize("status", [401, 403, 404])
+@pytest.mark.parametrize("token", ["SLOTH_TOKEN", "CI_JOB_TOKEN"])
+def test_the_token_to_be_made_may_do_all_that_a_job_does(status: int, token: Kind) -> None:
+    refused = explained(No(status, "no"), "read it", READ_BY_JOB, Asker(token, (), {}, 0.0))
+    assert GIVE in (refused.hint or "")
+
+
+def test_what_a_role_takes_besides_is_said_once() -> None:
+    refused = explained(No(403, "403 Forbidden"), "write the status", REPORT, Asker("SLOTH_TOKEN", (), {}, 0.0))
+    assert (refused.hint or "").count("on a protected branch") == 1
 
 
 def test_a_token_that_ends_with_a_line_is_that_token(lab: Lab) -> None:

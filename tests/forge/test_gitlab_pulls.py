@@ -49,7 +49,7 @@ def test_the_base_is_the_target_branch_at_the_last_push(lab: Lab) -> None:
 def test_a_number_that_is_not_there(lab: Lab) -> None:
     with pytest.raises(ForgeError, match="cannot read merge request !99") as caught:
         lab.forge().pull_request(99)
-    assert "scope `api` and the role Reporter" in (caught.value.hint or "")
+    assert "scope `api` and the role Developer" in (caught.value.hint or "")
 
 
 @pytest.mark.parametrize("tokens", ["bot", "job"])

@@ -154,8 +154,10 @@ def explained(no: No, what: str, right: Right, asker: Asker) -> ForgeError:
 
 
 def _give(right: Right) -> str:
+    """A token for all that a job does: one that may do only this would be refused the next thing."""
+    role = "Maintainer" if right.role == "Maintainer" else "Developer"
     return (
-        f"make a project access token with the scope `api` and the role {right.role}{right.also}, and give it as the masked "
+        f"make a project access token with the scope `api` and the role {role}{right.also}, and give it as the masked "
         "CI/CD variable SLOTH_TOKEN"
     )
 
@@ -187,4 +189,4 @@ def _way_in(no: No, right: Right, token: Kind) -> str:
             "CI_JOB_TOKEN may do what whoever started the job may do, in projects whose job token permissions allow this "
             f"one. Else {_give(right)}"
         )
-    return f"SLOTH_TOKEN needs the role {right.role} in the project{right.also}: {_give(right)}"
+    return f"SLOTH_TOKEN needs the role {right.role} in the project: {_give(right)}"
