@@ -263,9 +263,12 @@ def _copy(path: Path, before: Path) -> None:
         os.link(path, before, follow_symlinks=False)
     except (OSError, NotImplementedError):
         beside = before.with_name(before.name + "-new")
-        beside.unlink(missing_ok=True)
-        shutil.copy2(path, beside, follow_symlinks=False)
-        os.replace(beside, before)
+        try:
+            beside.unlink(missing_ok=True)
+            shutil.copy2(path, beside, follow_symlinks=False)
+            os.replace(beside, before)
+        finally:
+            beside.unlink(missing_ok=True)
 
 
 def _same(one: Path, other: Path) -> bool:
