@@ -160,7 +160,9 @@ class Trial:
                 assert node.values is not None
                 return {"app": self._least(node.values, rest, name, depth)}
             case "object":
-                wanted = [field for field in (*node.required, *_HELPFUL) if field in node.fields] if depth < _DEPTH else []
+                wanted = (
+                    [field for field in (*node.required, *_HELPFUL) if field in node.fields] if depth < _DEPTH else []
+                )
                 fields = dict.fromkeys([*wanted, *([step] if step else [])])
                 return {
                     field: self._least(node.fields[field], rest if field == step else (), field, depth + (not rest))

@@ -77,6 +77,8 @@ class Fault(NamedTuple):
     path: tuple[str | int, ...]
     """Names of fields, keys of maps and positions in lists."""
     reason: str
+    missing: bool = False
+    """There is no such field, and there has to be."""
 
     @property
     def shown(self) -> str:
@@ -350,7 +352,7 @@ class _Check(NamedTuple):
             elif not node.open:
                 self.faults.append(Fault((*path, key), _unknown(key, table, node)))
         missing = [name for name in node.required if name not in table]
-        self.faults += [Fault((*path, name), "is missing") for name in missing]
+        self.faults.extend(Fault((*path, name), "is missing", missing=True) for name in missing)
 
     def _wrong_type(self, value: object, node: Node, path: tuple[str | int, ...]) -> None:
         reason = f"expected {_NAMES[node.type]}, found {_kind_of(value)}"

@@ -7,7 +7,7 @@ types, keeps the last of two equal keys, and takes three times as long.
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from functools import cached_property
 from typing import Any, Final, NamedTuple
 
@@ -18,14 +18,18 @@ from sloth_ci.core.yaml_scalars import MAYBE_SPECIAL, MERGE_TAG, key_of, tagged_
 try:
     from yaml import (
         AliasEvent,
+        CSafeLoader,
         MappingEndEvent,
+        MappingNode,
         MappingStartEvent,
         MarkedYAMLError,
         ScalarEvent,
         SequenceEndEvent,
+        SequenceNode,
         SequenceStartEvent,
         StreamEndEvent,
         YAMLError,
+        compose_all,
     )
     from yaml._yaml import CParser
 except ImportError as error:  # a PyYAML that was built where libyaml's headers were missing
@@ -88,6 +92,37 @@ def read_document(chunk: bytes, faults: list[Fault]) -> Parsed | None:
             faults.extend(found)
             return parsed
         chunk = repaired
+
+
+def line_of(data: bytes, start: int, path: Sequence[str | int]) -> int | None:
+    """The line of a field of the object that starts on line `start`, counted from 1: for a message about it.
+
+    None where it cannot be found: it came through an alias or a merge, or the text is no YAML before it is rendered.
+    """
+    try:
+        roots: list[Any] = [*compose_all(data, CSafeLoader)]
+    except (YAMLError, UnicodeDecodeError, RecursionError):
+        return None
+    items = [item for root in roots for key, value in _pairs(root) if key.value == "items" for item in _items(value)]
+    node = next((node for node in (*items, *roots) if node and node.start_mark.line + 1 == start), None)
+    mark = node
+    for part in path:
+        if node is None:
+            return None
+        if isinstance(part, int):
+            inner = _items(node)
+            node = mark = inner[part] if part < len(inner) else None
+        else:
+            mark, node = next((pair for pair in _pairs(node) if pair[0].value == part), (None, None))
+    return None if mark is None else mark.start_mark.line + 1
+
+
+def _pairs(node: Any) -> list[tuple[Any, Any]]:
+    return node.value if isinstance(node, MappingNode) else []
+
+
+def _items(node: Any) -> list[Any]:
+    return node.value if isinstance(node, SequenceNode) else []
 
 
 class _Anchor:

@@ -62,8 +62,12 @@ class Stopped(Exception):
     """The tool did not come to its own end."""
 
 
+class ToolMissing(RenderError):
+    """A program that this machine does not have: nothing is wrong with the files."""
+
+
 def find(environ: Mapping[str, str], *names: str) -> Tool:
-    """The first of some programs that is on PATH. Raises RenderError that says how to get one."""
+    """The first of some programs that is on PATH. Raises ToolMissing that says how to get one."""
     for name in names:
         path = shutil.which(name, path=environ.get("PATH", os.defpath))
         if path is not None:
@@ -71,7 +75,7 @@ def find(environ: Mapping[str, str], *names: str) -> Tool:
             about = os.stat(real)
             return Tool(name, os.path.abspath(path), f"{real} {about.st_size} {about.st_mtime_ns}")
     what = " or ".join(names)
-    raise RenderError(f"{what} is needed to render this, and there is none on PATH", _WAYS[names[0]])
+    raise ToolMissing(f"{what} is needed to render this, and there is none on PATH", _WAYS[names[0]])
 
 
 @contextlib.contextmanager

@@ -73,7 +73,11 @@ def bundled() -> Bundle:
 
 
 def known(
-    spec: DestinationSpec | None, root: Path, environ: Mapping[str, str], cache_dir: Path, own: Iterable[Definitions] = ()
+    spec: DestinationSpec | None,
+    root: Path,
+    environ: Mapping[str, str],
+    cache_dir: Path,
+    own: Iterable[Definitions] = (),
 ) -> Known:
     """What is known for a destination. `own`: of the CustomResourceDefinitions of the repository, which count first.
 
@@ -106,7 +110,11 @@ def remember(cluster: Cluster, cache_dir: Path, wanted: Collection[str], *, now:
     """
     file = cache_dir / _FOLDER / f"{cluster.key}.json"
     before = _load(file)
-    if before is not None and 0 <= now - before.at < FRESH and before.documents.keys() >= {*wanted} & {*before.versions}:
+    if (
+        before is not None
+        and 0 <= now - before.at < FRESH
+        and before.documents.keys() >= {*wanted} & {*before.versions}
+    ):
         return before
     from sloth_ci.destinations.kubernetes.faults import ApiFault
 

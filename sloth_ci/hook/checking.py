@@ -1,0 +1,292 @@
+"""What is wrong with what is staged: of each workflow whose files changed, what it would render now and did not before."""
+
+from __future__ import annotations
+
+import posixpath
+import re
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import closing
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from msgspec.structs import replace
+
+from sloth_ci.baselua import BaseLua
+from sloth_ci.core.errors import SlothError
+from sloth_ci.core.events import ItemState, Level
+from sloth_ci.core.objects import Manifest
+from sloth_ci.core.plan import Plan
+from sloth_ci.core.schema import Fault
+from sloth_ci.core.validate import problems
+from sloth_ci.core.words import first_line
+from sloth_ci.core.workflow import RepositorySpec, WorkflowSpec
+from sloth_ci.core.yaml_reader import line_of
+from sloth_ci.destinations.kubernetes.schemas import Known, bundled, known
+from sloth_ci.engine.preview import is_untouched
+from sloth_ci.hook.crds import definitions_for
+from sloth_ci.hook.outcome import Outcome, outcome_of
+from sloth_ci.hook.staged import Staged
+from sloth_ci.render import candidates, load_bodies
+from sloth_ci.render.detect import CHART_FILE, KUSTOMIZATION_FILES, below_any
+from sloth_ci.render.tools import ToolMissing
+from sloth_ci.repo import Elsewhere, Offline, Repository, open_repository
+from sloth_ci.repo.tree import show_path
+from sloth_ci.startup import Options, Run, cache_dir, start
+
+_POSITION = re.compile(r"([^\n:]+):(\d+): (.*)", re.DOTALL)
+
+
+class Finding(NamedTuple):
+    """One thing that is wrong."""
+
+    path: str
+    line: int
+    who: str
+    """`Kind/namespace/name`; empty where it is not about an object."""
+    what: str
+
+    def __str__(self) -> str:
+        who = f"{self.who}: " if self.who else ""
+        return f"{show_path(self.path)}:{self.line}: {who}{self.what}"
+
+
+class Checked(NamedTuple):
+    """All that was found."""
+
+    findings: tuple[Finding, ...] = ()
+    """By file and line, each once."""
+    notes: tuple[str, ...] = ()
+    """What was not checked, and why."""
+    source: str = ""
+    """Where the schemas are from, where an object breaks one."""
+
+
+def check(found: Staged, environ: Mapping[str, str]) -> Checked:
+    """Check what is staged. Nothing is asked of the network. Raises SlothError where sloth-ci itself cannot go on."""
+    offline = Offline(checkout=found.checkout)
+    spec, top, cache = RepositorySpec(url="."), found.checkout.root, cache_dir(environ)
+    with closing(open_repository(spec, cwd=top, environ=environ, cache_dir=cache, offline=offline)) as repository:
+        changed = frozenset(change.path for change in repository.changed(found.bases[0], found.commit))
+        if not changed:
+            return Checked()
+        looking = _Look(repository, found, offline, environ, changed)
+        looking.look()
+        return Checked(tuple(sorted(looking.findings)), tuple(looking.notes), looking.source)
+
+
+class _Look:
+    """One look at what is staged."""
+
+    def __init__(
+        self,
+        repository: Repository,
+        found: Staged,
+        offline: Offline,
+        environ: Mapping[str, str],
+        changed: frozenset[str],
+    ) -> None:
+        self._repository = repository
+        self._found = found
+        self._offline = offline
+        self._environ = environ
+        self._changed = changed
+        self._texts: dict[str, bytes] = {}
+        self.findings: set[Finding] = set()
+        self.notes: dict[str, None] = {}
+        self.source = ""
+
+    def look(self) -> None:
+        """Read the workflow file as it is staged, and check what it declares."""
+        lua = self._lua(self._found.commit)
+        changed = lua.path in self._changed
+        try:
+            run = self._start(lua)
+        except SlothError as error:
+            changed = changed or bool(lua.changed_by(self._found.bases[0]))
+            self._lua_broken(lua, error, changed=changed)
+            return
+        with closing(run):
+            before = self._before(run) if lua.changed_by(self._found.bases[0]) else None
+            for workflow in self._workflows(run):
+                if before is None or before.get(workflow.id) == workflow:
+                    self._workflow(run, workflow, self._found.bases)
+                else:
+                    self._workflow(run, workflow, ())
+
+    # --- the workflow file -----------------------------------------------------------------------------------------
+
+    def _lua(self, revision: str) -> BaseLua:
+        return BaseLua(self._repository, revision, given="", folder=Path.cwd())
+
+    def _start(self, lua: BaseLua) -> Run:
+        options = Options(rehearse=True, source=lua.source, builtin=lua.source is None, declare_only=True)
+        return start(options, environ=self._environ, observer=_Silent(), gate=_NoGate(), offline=self._offline)
+
+    def _lua_broken(self, lua: BaseLua, error: SlothError, *, changed: bool) -> None:
+        path = lua.path or ""
+        where = _POSITION.match(error.message)
+        line, message = (int(where[2]), where[3]) if where else (1, error.message)
+        if where and where[1] != path:
+            path = next((one for one in self._changed if one.endswith(where[1])), path)
+        if changed:
+            hint = f" ({error.hint})" if error.hint else ""
+            self.findings.add(Finding(path, line, "", f"{first_line(message)}{hint}"))
+        else:
+            self.notes[f"nothing was checked, {path}:{line}: {first_line(message)}"] = None
+
+    def _before(self, run: Run) -> dict[str, WorkflowSpec]:
+        """What was declared before; where that was no better, nothing has to be told apart."""
+        try:
+            with closing(self._start(self._lua(self._found.bases[0]))) as earlier:
+                return dict(earlier.session.workflows)
+        except SlothError:
+            return dict(run.session.workflows)
+
+    def _workflows(self, run: Run) -> Iterator[WorkflowSpec]:
+        """Those of this repository. Without a workflow file, whatever looks as if it could be deployed."""
+        for workflow in run.session.workflows.values():
+            try:
+                run.session.repository(workflow.repository)
+            except Elsewhere:
+                continue
+            if not run.builtin:
+                yield workflow
+                continue
+            for folder in candidates(self._repository.tree(self._found.commit)):
+                yield replace(workflow, target_path=folder)
+
+    # --- one workflow ----------------------------------------------------------------------------------------------
+
+    def _workflow(self, run: Run, workflow: WorkflowSpec, bases: Sequence[str]) -> None:
+        session, head = run.session, self._found.commit
+        if bases and is_untouched(session, workflow, bases[0], head):
+            return
+        now = outcome_of(session, workflow, head)
+        before = [outcome_of(session, workflow, base) for base in bases]
+        if now.error is not None:
+            self._not_rendered(workflow, now, before)
+            return
+        if run.builtin and now.plain:
+            now = self._without_parts(now, workflow.target_path)
+        self._problems(workflow, now, before)
+        self._duplicates(now, before)
+        known_before = [{(one.ref, one.digest) for one in each.manifests} for each in before]
+        everything = (*now.manifests, *(other for _, other in now.duplicates))
+        new = [one for one in everything if not any((one.ref, one.digest) in each for each in known_before)]
+        if new:
+            self._objects(run, workflow, new, now.manifests)
+
+    def _not_rendered(self, workflow: WorkflowSpec, now: Outcome, before: Sequence[Outcome]) -> None:
+        """It is the commit's fault where it was another way before, and nothing that this machine lacks."""
+        assert now.error is not None
+        where, message = workflow.target_path or ".", first_line(now.error.message)
+        was = any(one.error is not None and one.error.message == now.error.message for one in before)
+        if was or isinstance(now.error, ToolMissing) or workflow.render.allow_remote_bases:
+            self.notes[f"{show_path(where)} was not checked: {message}"] = None
+        else:
+            self.findings.add(Finding(where, 1, "", message))
+
+    def _problems(self, workflow: WorkflowSpec, now: Outcome, before: Sequence[Outcome]) -> None:
+        """What was wrong before, in a file that is as it was, is not this commit's."""
+        old = {(problem.path, problem.reason) for each in before for problem in each.problems}
+        ours = [one for one in now.problems if one.path in self._changed or (one.path, one.reason) not in old]
+        self.findings |= {Finding(one.path, one.line, "", one.reason) for one in ours}
+        if now.problems and not ours and not now.plain:
+            where = show_path(workflow.target_path or ".")
+            self.notes[f"{where} was not checked, it could not be rendered before: {now.problems[0]}"] = None
+
+    def _duplicates(self, now: Outcome, before: Sequence[Outcome]) -> None:
+        old = {_pair(first, other) for each in before for first, other in each.duplicates}
+        for first, other in now.duplicates:
+            if _pair(first, other) in old:
+                continue
+            one, two = (first, other) if other.source.path in self._changed else (other, first)
+            what = f"is declared in {show_path(one.source.path)}:{one.source.line}, too"
+            self.findings.add(Finding(two.source.path, two.source.line, str(two.ref), what))
+
+    def _without_parts(self, now: Outcome, folder: str) -> Outcome:
+        """Without what kustomizations and charts below the folder are made of: nobody deploys that as it is."""
+        paths = [entry.path for entry in self._repository.tree(self._found.commit, folder, missing_ok=True).entries()]
+        names = {*KUSTOMIZATION_FILES, CHART_FILE}
+        parts = {posixpath.dirname(path) for path in paths if posixpath.basename(path) in names}
+        if not parts:
+            return now
+        kept = tuple(one for one in now.manifests if not below_any(one.source.path, parts))
+        pairs = tuple(
+            pair for pair in now.duplicates if not any(below_any(one.source.path, parts) for one in pair)
+        )  # fmt: skip
+        broken = tuple(one for one in now.problems if not below_any(one.path, parts))
+        return now._replace(manifests=kept, duplicates=pairs, problems=broken)
+
+    # --- objects ---------------------------------------------------------------------------------------------------
+
+    def _objects(self, run: Run, workflow: WorkflowSpec, new: Sequence[Manifest], rendered: Sequence[Manifest]) -> None:
+        load_bodies(new)
+        schemas = self._known(run, workflow, new, rendered)
+        for manifest in new:
+            rules = problems(manifest.body)
+            for rule in rules:
+                self._about(manifest, rule)
+            for fault in schemas.schemas.faults(manifest.body):
+                if not any(rule.startswith((f"{fault.shown} ", f"{_by_key(fault)} ")) for rule in rules):
+                    self.source = schemas.source
+                    self._about(manifest, str(fault), self._line(manifest, fault))
+
+    def _known(self, run: Run, workflow: WorkflowSpec, new: Sequence[Manifest], rendered: Sequence[Manifest]) -> Known:
+        native = {version.rpartition("/")[0] for version in bundled().versions}
+        custom = [one for one in new if one.ref.group not in native]
+        session = run.session
+        own = definitions_for(custom, rendered, self._repository, self._found.commit, session.cache_dir)
+        return known(workflow.destination, session.root, session.environ, session.cache_dir, own)
+
+    def _about(self, manifest: Manifest, what: str, line: int | None = None) -> None:
+        source = manifest.source
+        self.findings.add(Finding(source.path, line or source.line, str(manifest.ref), what))
+
+    def _line(self, manifest: Manifest, fault: Fault) -> int | None:
+        """The line of the field; what is missing is to be written into the one around it."""
+        path = manifest.source.path
+        if path not in self._texts:
+            [info] = self._repository.objects.info([f"{self._found.commit}:{path}"])
+            known = info is not None and info.type == "blob"
+            self._texts[path] = next(iter(self._repository.read([info.id])))[1] if info and known else b""
+        where = fault.path[:-1] if fault.missing else fault.path
+        return line_of(self._texts[path], manifest.source.line, where)
+
+
+def _pair(first: Manifest, other: Manifest) -> tuple[Any, ...]:
+    return first.ref, first.source.path, other.source.path
+
+
+def _by_key(fault: Fault) -> str:
+    """As the other rules write it: `metadata.labels[app]`."""
+    return f"{Fault(fault.path[:-1], '').shown}[{fault.path[-1]}]" if fault.path else ""
+
+
+class _Silent:
+    """What the Lua file prints is for those who run it."""
+
+    def log(self, level: Level, message: str) -> None:
+        pass
+
+    def phase(self, name: str, total: int | None = None) -> None:
+        pass
+
+    def advance(self, item: str) -> None:
+        pass
+
+    def item(self, ref: str, state: ItemState, detail: str = "") -> None:
+        pass
+
+
+class _NoGate:
+    """Nothing is synced, and nobody is asked."""
+
+    def guards(self, workflow: WorkflowSpec) -> bool:
+        return workflow.approval_rules is not None
+
+    def check(self, workflow: WorkflowSpec, plan: Plan) -> None:
+        pass
+
+    def ask(self) -> str:
+        return ""
