@@ -42,7 +42,7 @@ class Shown(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Failed(msgspec.Struct, frozen=True, kw_only=True):
-    """A workflow of which no plan could be made."""
+    """A workflow of which no plan could be made, or whose plan was not applied."""
 
     name: str
     """Its environment, or its name."""
@@ -109,7 +109,7 @@ def review_markdown(shown: Sequence[Shown], *, about: About, limit: int, step: S
 
 
 def _head(shown: Sequence[Shown], about: About) -> str:
-    parts = [f"❌ {plural(len(about.failed), 'workflow')} without a plan"] if about.failed else []
+    parts = [f"❌ {words}" for words in failed_words([one.plan for one in shown], about.failed)]
     if shown or not about.failed:
         parts += verdict_parts([one.plan for one in shown])
     asked = [one for one in shown if one.verdict is not None and one.plan.brings]
@@ -117,6 +117,14 @@ def _head(shown: Sequence[Shown], about: About) -> str:
         waiting = sum(not one.verdict.open for one in asked if one.verdict is not None)
         parts.append("⏳ waiting for approval" if waiting else "✅ approved")
     return f"### {' · '.join(parts)}\n"
+
+
+def failed_words(plans: Sequence[Plan], failed: Sequence[Failed]) -> list[str]:
+    """How many workflows have no plan, and how many have one that was not applied: what a gate or a hold has refused."""
+    planned = {plan.environment or plan.name for plan in plans}
+    held = sum(one.name in planned for one in failed)
+    counted = ((len(failed) - held, "without a plan"), (held, "not synced"))
+    return [f"{plural(number, 'workflow')} {what}" for number, what in counted if number]
 
 
 def _foot(plans: Sequence[Plan], about: About, room: int) -> str:

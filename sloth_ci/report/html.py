@@ -16,7 +16,7 @@ from pathlib import Path
 from sloth_ci.core.outcome import Outcome
 from sloth_ci.core.plan import Plan
 from sloth_ci.core.words import plural
-from sloth_ci.report.comment import About, Shown, gate_words
+from sloth_ci.report.comment import About, Shown, failed_words, gate_words
 from sloth_ci.report.document import to_json
 from sloth_ci.report.html_data import report_data
 from sloth_ci.report.panes import totals
@@ -97,8 +97,8 @@ def _head(
 
 def _badges(shown: Sequence[Shown], about: About | None) -> Iterator[tuple[str, str]]:
     total = totals([one.plan for one in shown])
-    if about and about.failed:
-        yield "bad", f"{plural(len(about.failed), 'workflow')} without a plan"
+    for words in failed_words([one.plan for one in shown], about.failed) if about else ():
+        yield "bad", words
     if total.conflicts:
         yield "bad", plural(total.conflicts, "conflict")
     if total.impact is not None:

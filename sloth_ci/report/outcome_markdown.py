@@ -34,7 +34,8 @@ def _outcome(outcome: Outcome, reason_lines: int, named: int, width: int) -> str
     parts = [f"{mark} {markdown(outcome.environment or outcome.name, 80)}: **{headline(outcome)}**"]
     if outcome.items:
         parts.append(counts(outcome))
-    if isinstance(outcome, SyncOutcome) and outcome.status != "nothing" and not outcome.dry_run:
+    # A branch or a directory has no health.
+    if isinstance(outcome, SyncOutcome) and outcome.health != "unknown" and not outcome.dry_run:
         parts.append(outcome.health)
     parts.append(seconds(outcome.duration_seconds))
     lines = ["### " + " · ".join(parts), ""]

@@ -11,7 +11,7 @@ from markdown_it.token import Token
 from msgspec.structs import replace
 
 from sloth_ci.core.gate import Verdict
-from sloth_ci.core.outcome import Outcome
+from sloth_ci.core.outcome import Outcome, SyncOutcome
 from sloth_ci.core.plan import Impact
 from sloth_ci.core.review import Overlap
 from sloth_ci.core.slash import HELP, find_command
@@ -131,6 +131,21 @@ def test_what_a_reviewer_reads_first() -> None:
         "🟣 critical | 1 not | ⏳ 2 missing |"
     )
     assert lines[5].endswith("| no change |  | nothing to approve |")
+
+
+def test_a_plan_that_was_not_applied_is_not_called_missing() -> None:
+    refused = Failed(name="production", message="shop is not approved")
+    shown = [Shown(plan=shop())]
+    title = job_summary(shown, about=replace(ABOUT, failed=(refused,))).split("\n", 1)[0]
+    assert title.startswith("### ❌ 1 workflow not synced · 5 changes to production · ")
+    title = job_summary(shown, about=replace(ABOUT, failed=(refused, *ABOUT.failed))).split("\n", 1)[0]
+    assert title.startswith("### ❌ 1 workflow without a plan · ❌ 1 workflow not synced · ")
+
+
+def test_a_destination_without_health_has_no_word_for_it() -> None:
+    (outcome,) = [one for one in outcomes() if isinstance(one, SyncOutcome) and one.status == "succeeded"][:1]
+    assert " · healthy · " in deployment_comment([replace(outcome, health="healthy")], sha="5")
+    assert "unknown" not in deployment_comment([replace(outcome, health="unknown")], sha="5")
 
 
 def test_the_order_is_a_reviewers() -> None:
