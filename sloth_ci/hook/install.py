@@ -47,7 +47,7 @@ def install(folder: Path, names: Sequence[str], *, everywhere: bool, environ: Ma
         if wanted:
             raise _refused(manager, wanted)
         names = [name for name in names if name not in missing]
-    lines = [f"{manager.name} runs {name} of sloth-ci already, by {manager.shown}" for name in missing if manager]
+    lines = [f"{manager.name} runs {name} of sloth-ci already" for name in missing if manager]
     if place.setting is not None and names:
         lines.append(f"core.hooksPath ({place.setting.scope}) is {place.setting.value}: the hooks go there")
     for name in names:  # all is looked at before anything is written

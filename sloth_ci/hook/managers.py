@@ -44,15 +44,13 @@ class Manager(NamedTuple):
     """Where its hooks are said: a file, or husky's folder."""
     shown: str
     """The same, from the top of the repository."""
-
-    def config(self, hook: str) -> Path:
-        """The file for one hook."""
-        return self.file / hook if self.name == "husky" else self.file
+    more: tuple[Path, ...] = ()
+    """Files that are read with it: lefthook has one of the team and one of a person."""
 
     def runs(self, hook: str) -> bool:
         """Whether it has been told to run ours. Raises OSError where its file cannot be read."""
-        file = self.config(hook)
-        text = file.read_text(encoding="utf-8", errors="replace") if file.is_file() else ""
+        files = [self.file / hook] if self.name == "husky" else [self.file, *self.more]
+        text = "\n".join(file.read_text(encoding="utf-8", errors="replace") for file in files if file.is_file())
         said = [line for line in text.splitlines() if not line.lstrip().startswith(("#", "//"))]
         wanted = rf"sloth-ci hook run {hook}\b"
         if self.name in {"pre-commit", "prek"}:
@@ -87,12 +85,13 @@ def manager_of(place: Where) -> Manager | None:
             return Manager("husky", around, os.path.relpath(around, top or around.parent))
     if top is None:
         return None
-    for file, name in _FILES:
-        if not (top / file).exists():
-            continue
-        by_prek = name == "pre-commit" and _by_prek(place)
-        return Manager("prek" if by_prek else name, top / file, file)
-    return None
+    found = [(file, name) for file, name in _FILES if (top / file).exists()]
+    if not found:
+        return None
+    file, name = found[0]
+    if name == "pre-commit" and _by_prek(place):
+        name = "prek"
+    return Manager(name, top / file, file, tuple(top / other for other, its in found[1:] if its == name))
 
 
 def _by_prek(place: Where) -> bool:

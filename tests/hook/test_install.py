@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import os
+import shutil
 import subprocess
 import sys
 from collections.abc import Callable
@@ -205,7 +206,7 @@ def test_stopped_in_the_middle_nothing_is_lost_and_it_can_be_done_again(
 
         return call
 
-    places = {"link": os, "replace": os, "copy2": module.shutil, "write_bytes": Path, "chmod": Path}
+    places = {"link": os, "replace": os, "copy2": shutil, "write_bytes": Path, "chmod": Path}
     with monkeypatch.context() as patch:
         for name, place in places.items():
             patch.setattr(place, name, stopping(name, getattr(place, name)))
