@@ -155,7 +155,8 @@ def test_the_examples_of_gitlab_have_the_same_keys(
 ) -> None:
     """The keys of the payloads in doc/user/project/integrations/webhook_events.md, of the parts that are read."""
     payload = fake_gitlab.event("trigger", project, note=pull.comment("bob", "x")).payload or {}
-    assert set(payload) == {
+    # The trigger adds what its own API takes: `id`, `ref` and `variables`.
+    assert set(payload) - {"id", "ref", "variables"} == {
         "object_kind", "event_type", "user", "project_id", "project", "repository", "object_attributes", "merge_request",
     }  # fmt: skip
     assert set(payload["object_attributes"]) == {
@@ -163,7 +164,8 @@ def test_the_examples_of_gitlab_have_the_same_keys(
         "commit_id", "noteable_id", "system", "st_diff", "action", "url",
     }  # fmt: skip
     payload = fake_gitlab.event("trigger", project, pull=pull, action="open").payload or {}
-    assert set(payload) == {
+    # The trigger adds what its own API takes: `id`, `ref` and `variables`.
+    assert set(payload) - {"id", "ref", "variables"} == {
         "object_kind", "event_type", "user", "project", "repository", "object_attributes", "labels", "changes", "assignees",
         "reviewers",
     }  # fmt: skip
