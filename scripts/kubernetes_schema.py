@@ -14,7 +14,7 @@ import json
 import os
 import sys
 import tempfile
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any, Final, NamedTuple
 
@@ -71,10 +71,12 @@ class Trial:
         self._cluster = cluster
         self._known = known
 
-    def proven(self) -> Proven:
-        """What the server insists on."""
+    def proven(self, only: Callable[[str], bool] = lambda name: True) -> Proven:
+        """What the server insists on, in the definitions that `only` names."""
         required, enums = set(), set()
         for name, places in self._places().items():
+            if not only(name):
+                continue
             node = self._known.nodes[name]
             for field in node.required:
                 if any(self._refused(place, field, drop=True) for place in places):
@@ -102,6 +104,10 @@ class Trial:
             todo = after
         return found
 
+    def can_apply(self, kind: str) -> bool:
+        """Whether there are objects of the kind, and not only questions about it."""
+        return self._path(kind) is not None
+
     def _path(self, kind: str) -> str | None:
         """The path of an object of the kind; None where nobody can apply one."""
         api_version, _, name = kind.rpartition("/")
@@ -113,7 +119,7 @@ class Trial:
 
     def _refused(self, place: Place, field: str, *, drop: bool) -> bool:
         """Whether the server says more of the object that has the fault, and names the field where it says it."""
-        right, wrong = self._body(place), self._body(place)
+        right, wrong = self.body(place), self.body(place)
         for body, good in ((right, True), (wrong, False)):
             at = _at(body, place.way)
             if not isinstance(at, dict):
@@ -143,7 +149,7 @@ class Trial:
     def _resolved(self, node: Node) -> Node:
         return self._known.nodes[node.ref] if node.ref else node
 
-    def _body(self, place: Place) -> dict[str, Any]:
+    def body(self, place: Place) -> dict[str, Any]:
         """An object with as little in it as can be, and with the place."""
         api_version, _, kind = place.kind.rpartition("/")
         root = Node(ref=self._known.kinds[place.kind])

@@ -26,6 +26,7 @@ _EMBEDDED: Final = "x-kubernetes-embedded-resource"
 _META: Final = "io.k8s.apimachinery.pkg.apis.meta.v1.ObjectMeta"
 _QUANTITY: Final = re.compile(r"[+-]?[0-9.]+([eEinumkKMGTP]*[-+]?[0-9]*)\Z", re.ASCII)
 """As Kubernetes' own error puts it; what matches may still be no quantity."""
+_PLAIN: Final = re.compile(r"[A-Za-z_$][\w$-]*\Z", re.ASCII)
 _LISTED: Final = 8
 
 
@@ -82,8 +83,8 @@ class Fault(NamedTuple):
 
     @property
     def shown(self) -> str:
-        """`spec.containers[0].image`; empty for the object itself."""
-        parts = (f"[{part}]" if isinstance(part, int) else f".{part}" for part in self.path)
+        """`spec.containers[0].image`, `metadata.labels[example.com/app]`; empty for the object itself."""
+        parts = (f".{part}" if _PLAIN.match(str(part)) else f"[{part}]" for part in self.path)
         return "".join(parts).removeprefix(".")
 
     def __str__(self) -> str:
@@ -356,7 +357,9 @@ class _Check(NamedTuple):
 
     def _wrong_type(self, value: object, node: Node, path: tuple[str | int, ...]) -> None:
         reason = f"expected {_NAMES[node.type]}, found {_kind_of(value)}"
-        if node.type == "string" and isinstance(value, bool | int | float):
+        if node.type == "quantity" and isinstance(value, str):
+            reason = f"is no {_NAMES['quantity'].removeprefix('a ')}"
+        elif node.type == "string" and isinstance(value, bool | int | float):
             reason += ": put it in quotes"
         self.faults.append(Fault(path, reason))
 
