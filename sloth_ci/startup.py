@@ -17,11 +17,12 @@ from sloth_ci.core.errors import UsageError
 from sloth_ci.core.events import Observer
 from sloth_ci.core.workflow import WorkflowSpec, did_you_mean
 from sloth_ci.engine.api import Api
-from sloth_ci.engine.controller import in_order
+from sloth_ci.engine.ordering import in_order
 from sloth_ci.engine.ports import Forge, Gate
 from sloth_ci.engine.session import Session, Stop
 
 if TYPE_CHECKING:
+    from sloth_ci.repo import Offline
     from sloth_ci.script.host import Reader
     from sloth_ci.script.run import Script
 
@@ -85,6 +86,8 @@ class Source:
     path: str
     """In the repository."""
     reader: Reader
+    top: Path
+    """The top of the repository."""
 
 
 @dataclass(frozen=True)
@@ -114,11 +117,16 @@ def start(
     stop: Stop | None = None,
     checkpoint: Callable[[str], None] = lambda name: None,
 ) -> Run:
-    """Find the Lua file, run it, and return what it declared. Raises UsageError, ScriptError."""
+    """Find the Lua file, run it, and return what it declared. Raises UsageError, ScriptError.
+
+    `offline` and `branch` are those of `Session`.
+    """
+    offline: Offline | None = None,
+    branch: str | None = None,
     from sloth_ci.script.run import load
 
     source = options.source
-    file = top_of(Path.cwd()) / source.path if source else None
+    file = source.top / source.path if source else None
     if source is None and not options.builtin:
         file = find_workflow_file(options.workflow_file, Path.cwd())
     root = root_of(file) if file else top_of(Path.cwd())
@@ -137,6 +145,8 @@ def start(
         checkpoint=checkpoint,
     )
     api = Api(
+        offline=offline,
+        branch=branch,
         session,
         trusted=trusted,
         runs_commands=not theirs and not (source and options.rehearse),

@@ -18,7 +18,7 @@ from sloth_ci.core.outcome import SyncOutcome
 from sloth_ci.core.review import Comment, PullRequest
 from sloth_ci.core.slash import SlashCommand, Verb, command_line, find_command
 from sloth_ci.core.workflow import WorkflowSpec
-from sloth_ci.engine.controller import in_order
+from sloth_ci.engine.ordering import in_order
 from sloth_ci.engine.pending import pending_revisions
 from sloth_ci.engine.rollback import rollback
 from sloth_ci.engine.suspend import resume, suspend

@@ -12,7 +12,8 @@ from sloth_ci.core.outcome import RollbackOutcome, SyncOutcome
 from sloth_ci.core.review import DeploymentState, PullRequest
 from sloth_ci.core.words import first_line
 from sloth_ci.core.workflow import WorkflowSpec
-from sloth_ci.engine.controller import Act, in_order, one_pass
+from sloth_ci.engine.controller import Act, one_pass
+from sloth_ci.engine.ordering import in_order
 from sloth_ci.engine.pending import pending_revisions
 from sloth_ci.engine.preview import head_of, preview
 from sloth_ci.engine.session import Session

@@ -5,7 +5,8 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 
-from sloth_ci.ci.base import BaseLua, on_base
+from sloth_ci.baselua import about_lua
+from sloth_ci.ci.base import on_base
 from sloth_ci.ci.bundle import write_bundle
 from sloth_ci.ci.gate import approval_name, check_name
 from sloth_ci.ci.job import Job
@@ -32,7 +33,7 @@ def rehearse(job: Job) -> int:
     branch = job.event.branch or ""
     with on_base(job, branch, rehearse=True) as (run, lua):
         _plan_all(job, run)
-        _report(job, _about_lua(lua, lua.changed_by(job.event.sha), branch, job.forge.request_word))
+        _report(job, about_lua(lua, lua.changed_by(job.event.sha), branch, job.forge.request_word))
     return exit_code(job)
 
 
@@ -78,17 +79,6 @@ def _check(job: Job, workflow: WorkflowSpec, one: Shown, name: str) -> Shown:
     if verdict is not None:
         job.forge.report_check(job.event.sha, approval_report(plan, verdict, name=approval_name(name)))
     return Shown(plan=plan, verdict=verdict, check_url=url, notes=one.notes)
-
-
-def _about_lua(lua: BaseLua, changed: Sequence[str], branch: str, request: str) -> tuple[str, ...]:
-    if not changed:
-        return ()
-    named = ", ".join(changed)
-    if lua.path is None:
-        return (f"{named} is new in this {request}, and counts once it is merged: this plan is made without it",)
-    return (
-        f"this {request} changes {named}. The plan is made with what {branch} has; the change counts after the merge",
-    )
 
 
 def _report(job: Job, notes: Sequence[str]) -> None:

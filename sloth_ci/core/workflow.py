@@ -230,6 +230,18 @@ class FreezeSpec(_Table, frozen=True):
     """A plan whose highest impact is below this one is let through."""
 
 
+PushLevel = Literal["none", "conflicts", "changes", "low", "medium", "high", "critical"]
+
+
+class PushSpec(_Table, frozen=True):
+    """`push = {...}`: when the pre-push hook stands in the way of a push. Each level is one that `fail-on` knows, too."""
+
+    block: PushLevel = "conflicts"
+    """Stop the push: at `conflicts` and manifests that cannot be read, at any of the `changes`, or from an impact on."""
+    ask: PushLevel = "none"
+    """Ask at the terminal, from the same levels on. Where nobody can be asked, the push goes on."""
+
+
 class WorkflowSpec(_Table, frozen=True):
     """One unit of deployment: what `gitops.workflow{}` and `gitops.create_workflow{}` declare."""
 
@@ -267,6 +279,8 @@ class WorkflowSpec(_Table, frozen=True):
     """How a sync goes about it."""
     conflicts: ConflictPolicy = ConflictPolicy()
     """What to do with what somebody else owns."""
+    push: PushSpec = PushSpec()
+    """When the pre-push hook stands in the way of a push that would change it."""
     branch_strategy: Literal["github-flow", "gitflow"] | dict[str, str] | None = None
     """Which branch belongs to which environment; a table maps branch patterns to environments."""
     depends_on: list[str] = []

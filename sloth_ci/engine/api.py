@@ -1,4 +1,7 @@
-"""What Lua may ask for, as plain tables: the functions of `gitops` on a session."""
+"""What Lua may ask for, as plain tables: the functions of `gitops` on a session.
+
+Most files only declare, so that what does things is imported where it is called.
+"""
 
 from __future__ import annotations
 
@@ -17,14 +20,8 @@ from sloth_ci.core.plan import Plan
 from sloth_ci.core.secrets import is_secret_name
 from sloth_ci.core.workflow import RepositorySpec, WorkflowSpec, read_table
 from sloth_ci.engine.branching import by_strategy
-from sloth_ci.engine.controller import one_pass
 from sloth_ci.engine.freeze import check_freezes
-from sloth_ci.engine.preview import preview
-from sloth_ci.engine.rollback import PREVIOUS, rollback
 from sloth_ci.engine.session import Session, Stop
-from sloth_ci.engine.status import status
-from sloth_ci.engine.sync import sync
-from sloth_ci.report.document import plan_document
 
 ALLOWED_ENVIRONMENT = ("CI", "HOME", "USER", "LANG", "TZ", "PWD")
 _ALLOWED_PREFIXES = ("SLOTH_", "GITHUB_", "CI_", "GITLAB_", "RUNNER_")
@@ -132,6 +129,9 @@ class Api:
 
     def generate_diff(self, workflow_id: str) -> dict[str, object] | None:
         """The plan as a table; None only where there is nothing to change and nothing wrong."""
+        from sloth_ci.engine.preview import preview
+        from sloth_ci.report.document import plan_document
+
         plan = preview(self._session, self._session.workflow(workflow_id))
         self.plans[workflow_id] = plan
         if not plan.changes and not plan.conflicts and not plan.warnings:
@@ -141,6 +141,8 @@ class Api:
 
     def sync_workflow(self, workflow_id: str) -> tuple[bool, str | None]:
         """True, or false and why."""
+        from sloth_ci.engine.sync import sync
+
         workflow = self._session.workflow(workflow_id)
 
         def run(session: Session) -> tuple[bool, str | None]:
@@ -152,6 +154,8 @@ class Api:
 
     def rollback_workflow(self, workflow_id: str, reason: str | None, to: str | None) -> tuple[bool, str | None]:
         """True, or false and why."""
+        from sloth_ci.engine.rollback import PREVIOUS, rollback
+
         workflow = self._session.workflow(workflow_id)
 
         def run(session: Session) -> tuple[bool, str | None]:
@@ -183,6 +187,8 @@ class Api:
 
     def get_workflow_status(self, workflow_id: str) -> dict[str, object]:
         """The table of DESIGN's `get_workflow_status`."""
+        from sloth_ci.engine.status import status
+
         return status(self._session, self._session.workflow(workflow_id))
 
     def list_workflows(self) -> list[dict[str, object]]:
@@ -192,6 +198,8 @@ class Api:
     def start_auto_sync(self) -> None:
         """In a CI job: one pass, now. Elsewhere the loop starts when the file has run to its end."""
         if self._session.environ.get("CI"):
+            from sloth_ci.engine.controller import one_pass
+
             for turn in one_pass(self._session):
                 if turn.outcome is None:
                     self._session.observer.log("error", f"{turn.workflow.name}: {turn.error}")

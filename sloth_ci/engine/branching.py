@@ -6,7 +6,7 @@ from msgspec.structs import replace
 
 from sloth_ci.core.workflow import WorkflowSpec
 from sloth_ci.engine.session import Session
-from sloth_ci.repo import environment_for
+from sloth_ci.repo import Elsewhere, environment_for
 
 _BRANCH_VARIABLES = (
     "GITHUB_BASE_REF",
@@ -26,7 +26,10 @@ def by_strategy(session: Session, workflow: WorkflowSpec) -> tuple[WorkflowSpec,
     strategy = workflow.branch_strategy
     if strategy is None:
         return workflow, None
-    repository = session.repository(workflow.repository)
+    try:
+        repository = session.repository(workflow.repository)
+    except Elsewhere as error:
+        return workflow, error.message
     default = repository.default_branch()
     branch = (
         workflow.branch or workflow.repository.branch or _branch_of_run(session) or repository.head_branch() or default
@@ -41,6 +44,8 @@ def by_strategy(session: Session, workflow: WorkflowSpec) -> tuple[WorkflowSpec,
 
 
 def _branch_of_run(session: Session) -> str | None:
+    if session.branch is not None:
+        return session.branch
     if session.environ.get("GITHUB_REF_TYPE") == "tag":
         return None
     return next((value for name in _BRANCH_VARIABLES if (value := session.environ.get(name))), None)

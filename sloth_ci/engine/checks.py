@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import http.client
 import time
 from collections.abc import Callable, Mapping, Sequence
 from threading import Thread
@@ -123,6 +122,7 @@ def _within(seconds: float, attempt: Callable[[], str | None]) -> str | None:
 
 
 def _http(url: str, seconds: float) -> str | None:
+    import http.client
     import urllib.error  # 10 ms, with TLS and all
     import urllib.request
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 from msgspec import structs
 
@@ -19,9 +19,11 @@ from sloth_ci.core.words import first_line
 from sloth_ci.core.workflow import WorkflowSpec
 from sloth_ci.engine.checkout import HEAD, tell_what_stays
 from sloth_ci.engine.freeze import stands_against
-from sloth_ci.engine.place import Place, open_place
 from sloth_ci.engine.session import Session
-from sloth_ci.render import HOOKS_ARE_OBJECTS, Rendered, load_bodies, render
+from sloth_ci.render import HOOKS_ARE_OBJECTS, Rendered, load_bodies, reads, render
+
+if TYPE_CHECKING:
+    from sloth_ci.engine.place import Place
 
 
 def rendered(session: Session, workflow: WorkflowSpec, revision: str, *, missing_ok: bool = False) -> Rendered:
@@ -35,7 +37,35 @@ def rendered(session: Session, workflow: WorkflowSpec, revision: str, *, missing
         namespace=workflow.destination.namespace if workflow.destination else None,
         cache_dir=session.cache_dir,
         environ=session.environ,
+        network=session.offline is None,
     )
+
+
+def is_untouched(session: Session, workflow: WorkflowSpec, base: str, head: str) -> bool:
+    """Whether nothing that is rendered differs between two revisions (full shas): then what comes of it is the same.
+
+    False where only a render could tell.
+    """
+    repository = session.repository(workflow.repository)
+    changed = [change.path for change in repository.changed(base, head)]
+    if not changed:
+        return True
+    if any(is_below(path, [workflow.target_path.strip("./")]) for path in changed):
+        return False
+    tree = repository.tree(head, workflow.target_path, missing_ok=True)
+    read = reads(
+        tree,
+        workflow.render,
+        environment=workflow.environment,
+        namespace=workflow.destination.namespace if workflow.destination else None,
+        environ=session.environ,
+    )
+    return read is not None and not any(is_below(path, read) for path in changed)
+
+
+def is_below(path: str, places: Collection[str]) -> bool:
+    """Whether a path is one of some files, or in one of some folders; "" is the root."""
+    return any(place in ("", path) or path.startswith(f"{place}/") for place in places)
 
 
 def inputs_of(session: Session, workflow: WorkflowSpec, revision: str, *, missing_ok: bool = False) -> tuple[str, ...]:
@@ -79,6 +109,8 @@ def preview(session: Session, workflow: WorkflowSpec, *, head: str | None = None
 
 def plan_at(session: Session, workflow: WorkflowSpec, head: str | None = None) -> Plan:
     """What a sync would change at the destination, whatever time it is."""
+    from sloth_ci.engine.place import open_place  # from Git to Git, nobody opens one
+
     place = open_place(session, workflow)
     revision = head_of(session, workflow, head)
     tell_what_stays(session, workflow, revision, head=head)
@@ -212,6 +244,8 @@ def live_state(place: Place, ledger: Ledger, desired: Sequence[Manifest], *, cre
 
 def is_deployed(session: Session, workflow: WorkflowSpec) -> bool:
     """Whether the workflow was ever synced to its destination."""
+    from sloth_ci.engine.place import open_place
+
     return bool(open_place(session, workflow).ledger.load().history)
 
 
@@ -228,11 +262,13 @@ def since_when(session: Session, workflow: WorkflowSpec) -> str | None:
     return repository.first_parent(head)
 
 
-def preview_revisions(session: Session, workflow: WorkflowSpec, base: str | None, head: str | None) -> Plan:
+def preview_revisions(
+    session: Session, workflow: WorkflowSpec, base: str | None, head: str | None, *, merging: bool = True
+) -> Plan:
     """What changes from one revision to another, Git to Git: no destination is asked.
 
     Without a base everything is new; without a head it is HEAD. Where `head` does not descend from `base`, paths that
-    Git could not merge are conflicts.
+    Git could not merge are conflicts, unless `head` takes the place of `base` and is not merged into it.
     """
     repository = session.repository(workflow.repository)
     head_sha = repository.resolve(head or HEAD)
@@ -253,7 +289,7 @@ def preview_revisions(session: Session, workflow: WorkflowSpec, base: str | None
     desired = desired_at(session, workflow, head_sha)
     load_changed(desired.manifests, live)
     conflicts = []
-    if not repository.is_ancestor(base_sha, head_sha):
+    if merging and not repository.is_ancestor(base_sha, head_sha):
         conflicts = repository.merge_conflicts(base_sha, head_sha, workflow.target_path)
     return make_plan(
         workflow,

@@ -7,7 +7,7 @@ from msgspec.structs import replace
 from sloth_ci.core.plan import Plan
 from sloth_ci.core.planner import merge_conflict
 from sloth_ci.core.workflow import WorkflowSpec
-from sloth_ci.engine.preview import inputs_of, is_deployed, plan_at, preview_revisions
+from sloth_ci.engine.preview import inputs_of, is_below, is_deployed, plan_at, preview_revisions
 from sloth_ci.engine.session import Session
 from sloth_ci.repo.merging import merged
 
@@ -38,11 +38,7 @@ def changed_inputs(session: Session, workflow: WorkflowSpec, base: str, head: st
     repository = session.repository(workflow.repository)
     start = repository.merge_base(base, head) or base
     inputs = {path for revision in (start, head) for path in inputs_of(session, workflow, revision, missing_ok=True)}
-
-    def is_input(path: str) -> bool:
-        return any(one in ("", path) or path.startswith(f"{one}/") for one in inputs)
-
-    return sorted(change.path for change in repository.changed(start, head) if is_input(change.path))
+    return sorted(change.path for change in repository.changed(start, head) if is_below(change.path, inputs))
 
 
 def preview_builtin(session: Session, workflow: WorkflowSpec, head: str) -> Plan:

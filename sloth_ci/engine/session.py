@@ -14,7 +14,7 @@ from sloth_ci.core.events import Observer
 from sloth_ci.core.secrets import Fingerprinter
 from sloth_ci.core.workflow import RepositorySpec, WorkflowSpec, did_you_mean
 from sloth_ci.engine.ports import Forge, Gate
-from sloth_ci.repo import Repository, open_repository
+from sloth_ci.repo import Offline, Repository, open_repository
 
 
 class Stop:
@@ -70,6 +70,10 @@ class Session:
     lock_ttl: float = 600.0
     """Seconds after which a lock whose holder gave no sign of life is free."""
     rehearsal: bool = False
+    offline: Offline | None = None
+    """Where nothing is fetched: what the remote has is what this machine saw last."""
+    branch: str | None = None
+    """The branch that the run is about, for branch strategies; None: the one that CI or the checkout is on."""
     stop: Stop = field(default_factory=Stop)
     fingerprint: Fingerprinter = field(default_factory=lambda: Fingerprinter(secrets.token_bytes(32)))
     checkpoint: Callable[[str], None] = lambda name: None
@@ -128,6 +132,7 @@ class Session:
                     environ=self.environ,
                     cache_dir=self.cache_dir,
                     notice=lambda text: self.observer.log("warn", text),
+                    offline=self.offline,
                 )
             return self._opened[spec]
 
@@ -139,6 +144,14 @@ class Session:
         """Let go of the connections to destinations: between two turns of the controller, and at the end."""
         while self._closers:
             self._closers.pop()()
+
+    def online(self) -> None:
+        """From here on remotes are asked: what was opened without is opened anew."""
+        self.offline = None
+        with self._opening:
+            for repository in self._opened.values():
+                repository.close()
+            self._opened.clear()
 
     def close(self) -> None:
         """Let go of connections, and of what Git keeps running."""

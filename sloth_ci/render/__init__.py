@@ -10,7 +10,7 @@
 
 from __future__ import annotations
 
-from sloth_ci.render.desired import render
+from sloth_ci.render.desired import reads, render
 from sloth_ci.render.detect import candidates, detect
 from sloth_ci.render.result import HOOKS_ARE_OBJECTS, Problem, Rendered, RenderFailed, load_bodies
 from sloth_ci.render.source import DirectoryTree, SourceEntry, SourceTree
@@ -26,5 +26,6 @@ __all__ = [
     "candidates",
     "detect",
     "load_bodies",
+    "reads",
     "render",
 ]

@@ -44,6 +44,14 @@ def render_helm(
     return render_with(_Release(tree, spec, environment, namespace, environ, timeout), cache)
 
 
+def helm_reads(
+    tree: SourceTree, spec: RenderSpec, environment: str | None, namespace: str | None, environ: Mapping[str, str]
+) -> tuple[str, ...] | None:
+    """What a render would read; None where the same files need not give the same result. Raises RenderError."""
+    job = _Release(tree, spec, environment, namespace, environ, 0)
+    return job.inputs if job.steady else None
+
+
 class _Release:
     kind: RenderKind = "helm"
 

@@ -39,6 +39,14 @@ def render_kustomize(
     return render_with(_Kustomization(tree, spec, namespace, environ, timeout), cache)
 
 
+def kustomize_reads(
+    tree: SourceTree, spec: RenderSpec, namespace: str | None, environ: Mapping[str, str]
+) -> tuple[str, ...] | None:
+    """What a build would read; None where the same files need not give the same result. Raises RenderError."""
+    job = _Kustomization(tree, spec, namespace, environ, 0)
+    return job.inputs if job.steady else None
+
+
 class _Kustomization:
     kind: RenderKind = "kustomize"
 

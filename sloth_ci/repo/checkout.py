@@ -56,6 +56,24 @@ def find_checkout(cwd: Path) -> Checkout | None:
     return None
 
 
+def checkout_of(environ: Mapping[str, str], cwd: Path) -> Checkout | None:
+    """The checkout that Git runs a hook for: the one that `GIT_DIR` names, else the one around `cwd`; None where there is none.
+
+    Git sets `GIT_DIR`, which may be relative to `cwd`, and `GIT_WORK_TREE` only where the work tree is not found from it.
+    """
+    around = find_checkout(cwd)
+    named = environ.get("GIT_DIR")
+    if not named:
+        return around
+    git_dir = Path(os.path.realpath(cwd / named))
+    if not _is_git_dir(git_dir):
+        return around
+    if around is not None and around.git_dir == git_dir:
+        return around
+    work_tree = environ.get("GIT_WORK_TREE")
+    return Checkout(git_dir, _common(git_dir), Path(os.path.realpath(cwd / work_tree)) if work_tree else None)
+
+
 def read_config(git_dir: Path, env: Mapping[str, str]) -> dict[str, list[str]]:
     """Git's whole configuration as it holds for a repository: keys as Git spells them, values in order."""
     out = git.run(
@@ -77,19 +95,27 @@ def remotes(
     project that a fork's merge request is for: its pipeline runs in the fork, and what counts is the branch it goes to. Remotes
     that we could not talk to are left out.
     """
-    found = {}
+    found = named_remotes(config, root, environ)
     target = environ.get("CI_MERGE_REQUEST_PROJECT_URL")
     if target and environ.get("CI_PROJECT_ID") != environ.get("CI_MERGE_REQUEST_PROJECT_ID"):
         found[""] = parse_address(f"{target}.git", cwd=root, environ=environ)
+    if environ.get("SLOTH_TOKEN"):
+        found = {name: (address, _without_job_token(given)) for name, (address, given) in found.items()}
+    return [found[name] for name in sorted(found, key=lambda name: (name != "", name != "origin"))]
+
+
+def named_remotes(
+    config: Mapping[str, list[str]], root: Path, environ: Mapping[str, str]
+) -> dict[str, tuple[Address, Credentials | None]]:
+    """The remotes of a checkout that we could talk to, by name, with the credentials that their URLs hold."""
+    found = {}
     for key, values in config.items():
         if key.startswith("remote.") and key.endswith(".url") and values[0]:
             try:
                 found[key[len("remote.") : -len(".url")]] = parse_address(values[0], cwd=root, environ=environ)
             except UsageError:
                 continue  # a remote helper such as codecommit:: is the user's own business
-    if environ.get("SLOTH_TOKEN"):
-        found = {name: (address, _without_job_token(given)) for name, (address, given) in found.items()}
-    return [found[name] for name in sorted(found, key=lambda name: (name != "", name != "origin"))]
+    return found
 
 
 def _without_job_token(given: Credentials | None) -> Credentials | None:

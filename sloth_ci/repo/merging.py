@@ -20,6 +20,14 @@ class Merged(NamedTuple):
 def merged(repository: Repository, base: str, head: str) -> Merged:
     """Merge `head` into `base` (two revisions) without touching a branch. Where head contains base, it is head."""
     base, head = repository.resolve(base), repository.resolve(head)
+    key = ("merged", base, head)
+    if key not in repository.remembered:
+        repository.remembered[key] = _merge(repository, base, head)
+    found: Merged = repository.remembered[key]
+    return found
+
+
+def _merge(repository: Repository, base: str, head: str) -> Merged:
     if repository.is_ancestor(base, head):
         return Merged(head, [])
     conflicts = repository.merge_conflicts(base, head)

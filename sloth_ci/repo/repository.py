@@ -8,17 +8,18 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import ExitStack
+from dataclasses import replace
 from functools import partial
 from itertools import islice
 from pathlib import Path
-from typing import Self, TypeVar
+from typing import Any, Self, TypeVar
 
 from sloth_ci.core.errors import RenderError, UsageError
 from sloth_ci.core.workflow import RepositorySpec
 from sloth_ci.repo import git
 from sloth_ci.repo.address import Address, parse_address
 from sloth_ci.repo.cache import CacheEntry
-from sloth_ci.repo.checkout import Checkout, find_checkout, read_config, remotes
+from sloth_ci.repo.checkout import Checkout, find_checkout, named_remotes, read_config, remotes
 from sloth_ci.repo.credentials import Login, login_for
 from sloth_ci.repo.errors import GitError
 from sloth_ci.repo.fetching import Fetcher
@@ -27,6 +28,7 @@ from sloth_ci.repo.objects import ObjectReader
 from sloth_ci.repo.remote import Remote
 from sloth_ci.repo.revisions import closest, resolve
 from sloth_ci.repo.submodules import submodule_spec
+from sloth_ci.repo.tracking import Elsewhere, Offline, TrackingFetcher, sealed, seen_from
 from sloth_ci.repo.tree import ChangedPath, Entry, Tree, normal_path, parse_changes, parse_tree, show_path
 
 T = TypeVar("T")
@@ -46,23 +48,40 @@ def open_repository(
     environ: Mapping[str, str],
     cache_dir: Path,
     notice: Callable[[str], None] = _log,
+    offline: Offline | None = None,
 ) -> Repository:
     """Open what a workflow names. Nothing is fetched before it is needed.
 
     The checkout around `cwd` is used where it is the same repository, else a clone below `cache_dir`. `notice` gets
-    what a person should know (a damaged clone that was made anew). Raises UsageError for a URL or credentials that
-    cannot work; errors of the remote come with the first call that needs it.
+    what a person should know (a damaged clone that was made anew). With `offline`, nothing is fetched at all: what the remote
+    has is what this machine saw last, and another repository than this checkout raises Elsewhere. Raises UsageError for a URL
+    or credentials that cannot work; errors of the remote come with the first call that needs it.
     """
     env = git.environment(environ)
     address, in_url = parse_address(spec.url, cwd=cwd, environ=environ)
     credentials = spec.credentials or in_url
-    opener = partial(open_repository, cwd=cwd, environ=environ, cache_dir=cache_dir, notice=notice)
-    checkout = find_checkout(cwd)
+    inner = None if offline is None else replace(offline, checkout=None, config=None)
+    opener = partial(open_repository, cwd=cwd, environ=environ, cache_dir=cache_dir, notice=notice, offline=inner)
+    checkout = offline.checkout if offline and offline.checkout else find_checkout(cwd)
     if checkout is not None:
-        config = read_config(checkout.git_dir, env)
+        config = offline.config if offline and offline.config is not None else read_config(checkout.git_dir, env)
         known = remotes(config, checkout.root, environ)
         itself = address.local and checkout.is_at(address.path, cwd)
         match = known[0] if itself and known else next((pair for pair in known if pair[0].same(address)), None)
+        if offline is not None and (itself or match is not None):
+            seen = offline if itself else seen_from(offline, address, named_remotes(config, checkout.root, environ))
+            display = show_path(match[0].text if match else str(checkout.root))
+            return Repository(
+                spec,
+                checkout,
+                None,
+                env=env,
+                environ=environ,
+                config=config,
+                opener=opener,
+                offline=seen,
+                display=display,
+            )
         if itself or match is not None:
             login = None
             if match is not None:
@@ -72,6 +91,8 @@ def open_repository(
                 )
                 login = login_for(place, given, environ, cwd=cwd)
             return Repository(spec, checkout, login, env=env, environ=environ, config=config, opener=opener)
+    if offline is not None:
+        raise Elsewhere(f"{show_path(address.text)} is another repository than this one", "it has a preview of its own")
     entry = CacheEntry(cache_dir, address, env, notice)
     login = login_for(address, credentials, environ, cwd=cwd)
     clone = Checkout(entry.path, entry.path, None)
@@ -93,6 +114,8 @@ class Repository:
         config: Mapping[str, list[str]],
         opener: Callable[[RepositorySpec], Repository],
         entry: CacheEntry | None = None,
+        offline: Offline | None = None,
+        display: str = "",
     ) -> None:
         self._spec = spec
         self._opener = opener
@@ -104,7 +127,7 @@ class Repository:
         self.work_tree = checkout.work_tree
         """The checkout's work tree; None for a clone in the cache and for a bare repository."""
         self.root = checkout.root
-        self.display = show_path(login.address.text if login else str(checkout.root))
+        self.display = display or show_path(login.address.text if login else str(checkout.root))
         """The URL or path, safe to print."""
         self.submodules = spec.submodules
         self.identity: Identity = identity_of(environ, config)
@@ -114,10 +137,20 @@ class Repository:
         if login and "extensions.partialclone" in config:
             # Any command may fetch what a partial clone left out, so all of them need the login.
             env = self._stack.enter_context(login.environment(env))
+        self.offline = offline is not None
+        """Whether the remote is not asked: what it has is what this machine saw last."""
+        if offline is not None:
+            env = sealed(env)
         self.env = env
         self.id_length = 64 if config.get("extensions.objectformat") == ["sha256"] else 40
         """Digits of an object id here."""
-        self.fetcher = Fetcher(self.remote, checkout.git_dir, checkout.common_dir, env, entry)
+        self.fetcher = (
+            TrackingFetcher(checkout, env, config, offline)
+            if offline is not None
+            else Fetcher(self.remote, checkout.git_dir, checkout.common_dir, env, entry)
+        )
+        self.remembered: dict[tuple[str, ...], Any] = {}
+        """Answers about commits, which never change."""
 
     # --- what the remote has ---------------------------------------------------------------------------------------
 
@@ -206,7 +239,15 @@ class Repository:
         old, new = self.resolve(base), self.resolve(head)
         args = ["diff-tree", "-r", "-z", "--raw", "--no-renames", "--no-abbrev", "--ignore-submodules=none", old, new]
         path = normal_path(path)
-        return parse_changes(self.git(*args, "--", *([path] if path else [])))
+        key = ("changed", old, new, path)
+        if key not in self.remembered:
+            self.remembered[key] = parse_changes(self.git(*args, "--", *([path] if path else [])))
+        return list(self.remembered[key])
+
+    def ahead(self, base: str, head: str) -> int:
+        """How many commits `head` has that `base` does not."""
+        out = self.git("rev-list", "--count", f"{self.resolve(base)}..{self.resolve(head)}", "--")
+        return int(out)
 
     def merge_conflicts(self, base: str, head: str, path: str = "") -> list[str]:
         """The files below `path` that a merge of `head` into `base` could not settle by itself."""
@@ -277,11 +318,15 @@ class Repository:
     def is_ancestor(self, a: str, b: str) -> bool:
         """Whether `b` contains `a`; every commit contains itself."""
         one, two = self.resolve(a), self.resolve(b)
+        if one == two:
+            return True
 
         def test() -> bool | None:
             done = git.call(["merge-base", "--is-ancestor", one, two], git_dir=self.git_dir, env=self.env)
             if done.code not in (0, 1):
                 raise git.failure(["merge-base"], done, env=self.env)
+            if done.code == 1 and self.offline and self.fetcher.shallow and self.merge_base(one, two):
+                return False  # they meet in what is here
             return True if done.code == 0 else None
 
         return self.fetcher.deepen_until(test, [one, two]) or False

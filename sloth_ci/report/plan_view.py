@@ -12,7 +12,7 @@ from sloth_ci.core.plan import Change, Conflict, FieldChange, Impact, Plan
 from sloth_ci.core.words import plural
 from sloth_ci.report.brief import Piece, brief
 from sloth_ci.report.diff import diff_lines
-from sloth_ci.report.layout import UNICODE, Glyphs, Row, trim
+from sloth_ci.report.layout import UNICODE, Glyphs, Row, Span, trim
 from sloth_ci.report.pane_view import commit_rows, drift_rows, hook_rows
 from sloth_ci.report.panes import NOT_IN_COMMIT, commit_of, overwritten
 from sloth_ci.report.text import cut, one_line, width_of
@@ -42,6 +42,12 @@ def verdict(plan: Plan) -> list[Row]:
         known = f": {plural(plan.unchanged, 'object')} as declared" if plan.unchanged else ""
         return [*parts, [("no changes", "good strong"), (f" {where}{known}", "text")]]
     parts.append([(plural(len(plan.changes), "change"), "strong"), (f" {where}", "text")])
+    return [*parts, *counts(plan)]
+
+
+def counts(plan: Plan) -> list[Row]:
+    """What kinds of changes, how dangerous, and what cannot be undone. Of a plan that has changes."""
+    parts: list[Row] = []
     kinds: Row = []
     for kind, verb in VERBS.items():
         count = sum(change.type == kind for change in plan.changes)
@@ -70,7 +76,7 @@ def plan_rows(
     """All rows of a plan, none wider than `columns`. `headline` stands where else the verdict does."""
     commit = commit_of(plan)
     apart = commit is not None and commit.in_short is None
-    view = _View(columns, detail, glyphs, commit.others if commit and apart else ())
+    view = PlanView(columns, detail, glyphs, commit.others if commit and apart else ())
     yield from view.joined(headline or verdict(plan))
     if commit and commit.in_short:
         yield from view.joined([_subject(plan), [(commit.in_short, "dim")]])
@@ -122,7 +128,7 @@ def short_digest(digest: str) -> str:
     return ".".join(half[:8] for half in one_line(digest, 100).split("."))
 
 
-class _View(View):
+class PlanView(View):
     """The rows of conflicts and changes."""
 
     def __init__(self, columns: int, detail: Detail, glyphs: Glyphs, not_in_commit: Collection[Ref]) -> None:
@@ -150,20 +156,32 @@ class _View(View):
 
     def changes(self, changes: Sequence[Change]) -> Iterator[Row]:
         ordered = sorted(changes, key=lambda change: -change.impact)
-        self.name_columns = column([width_of(_resource(change)) for change in ordered], self.columns * 36 // 100)
-        self.source_columns = column([width_of(source_of(change)) for change in ordered], self.columns * 25 // 100)
-        self.few = len(ordered) <= _FEW
+        self.measure(ordered)
         budget = _FIELD_BUDGET
         for impact, group in groupby(ordered, key=lambda change: change.impact):
             members = list(group)
-            style = str(impact)
             yield []
-            yield [(style, f"{style} strong"), (f" {self.glyphs.dot} {plural(len(members), 'change')}", "dim")]
-            bar = (f"{self.glyphs.bar} ", style)
+            yield self.heading(impact, len(members))
+            bar = self.bar(impact)
             for change in members:
                 for row in self.change(change, budget):
                     budget -= row[0] == _FIELD_MARK
                     yield [bar, *row]
+
+    def measure(self, changes: Sequence[Change]) -> None:
+        """Lay out columns for these changes."""
+        self.name_columns = column([width_of(_resource(change)) for change in changes], self.columns * 36 // 100)
+        self.source_columns = column([width_of(source_of(change)) for change in changes], self.columns * 25 // 100)
+        self.few = len(changes) <= _FEW
+
+    def heading(self, impact: Impact, count: int) -> Row:
+        """Over the changes of one impact."""
+        style = str(impact)
+        return [(style, f"{style} strong"), (f" {self.glyphs.dot} {plural(count, 'change')}", "dim")]
+
+    def bar(self, impact: Impact) -> Span:
+        """Before each line of a change."""
+        return (f"{self.glyphs.bar} ", str(impact))
 
     def change(self, change: Change, budget: int) -> Iterator[Row]:
         """One line for the change; below it, what the line has no room for and is worth it."""
