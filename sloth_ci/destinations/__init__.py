@@ -117,6 +117,12 @@ class Destination(Protocol):
     def findings(self) -> Iterable[Finding]:
         """What `doctor` looks at, beside whether it answers."""
 
+    def learn(self, versions: Collection[str], cache_dir: Path, *, now: float) -> str | None:
+        """Keep what it says of its kinds, for when nobody can ask: what was kept, in words; None where it says nothing.
+
+        `versions` are those that are used (`v1`, `apps/v1`), `now` is in Unix seconds. Raises UnreachableError, ApplyError.
+        """
+
     def close(self) -> None:
         """Let go of connections."""
 

@@ -7,6 +7,7 @@ them is ever healthy or not, and hooks are kept like every other object, for who
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from pathlib import Path
 from typing import Protocol
 
 from sloth_ci.core.carrying import Carrying
@@ -97,6 +98,9 @@ class FileDestination:
 
     def findings(self) -> Iterable[Finding]:
         return ()
+
+    def learn(self, versions: Collection[str], cache_dir: Path, *, now: float) -> str | None:  # noqa: ARG002 (it takes all)
+        return None
 
     def close(self) -> None:
         """Nothing is kept open."""

@@ -10,8 +10,10 @@ from collections.abc import Iterator
 
 from sloth_ci.core.errors import SlothError
 from sloth_ci.core.finding import Finding
-from sloth_ci.core.words import plural
+from sloth_ci.core.words import first_line, plural
 from sloth_ci.core.workflow import WorkflowSpec
+from sloth_ci.destinations import Destination
+from sloth_ci.engine.learn import learn
 from sloth_ci.engine.place import open_place, reach
 from sloth_ci.engine.session import Session
 
@@ -79,6 +81,7 @@ def workflow_findings(session: Session, workflow: WorkflowSpec) -> Iterator[Find
         # Before the state is read: an account that may not do that is told all that it lacks.
         for finding in destination.findings():
             yield finding._replace(name=f"{name}: {finding.name}")
+        yield from _schemas(session, workflow, destination, tip)
         place = open_place(session, workflow, destination)
         ledger = place.ledger.load()
         objects = place.destination.observe((), ledger.inventory, workflow.conflicts).objects
@@ -103,3 +106,15 @@ def workflow_findings(session: Session, workflow: WorkflowSpec) -> Iterator[Find
         )
     except SlothError as error:
         yield Finding(name, False, error.message, error.hint or "")
+
+
+def _schemas(session: Session, workflow: WorkflowSpec, destination: Destination, tip: str) -> Iterator[Finding]:
+    """The hooks check against what the destination said last: here it is asked."""
+    name = f"{workflow.name}: schemas"
+    try:
+        kept = learn(session, workflow, tip, destination)
+    except SlothError as error:
+        yield Finding(name, False, first_line(error.message), error.hint or "", needed=False)
+        return
+    if kept is not None:
+        yield Finding(name, True, f"{kept}, for the hooks to check against")

@@ -171,7 +171,7 @@ def test_what_is_called_wrong_of_a_custom_kind_the_server_calls_wrong(
         caught += bool(says and faults)
     assert tried > 100
     assert caught / tried > 0.7
-    without = copy.deepcopy(right)
+    without: dict[str, Any] = copy.deepcopy(right)
     del without["spec"]["socket"]
     assert own.faults(without) == []
     assert not complaints(cluster.client, path, without), "it has a default"

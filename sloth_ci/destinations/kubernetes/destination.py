@@ -16,6 +16,7 @@ from sloth_ci.core.ledger import BackupItem
 from sloth_ci.core.objects import Body, Manifest, Ref, Write
 from sloth_ci.core.observed import Observed
 from sloth_ci.core.scope import defined_by, is_namespaced
+from sloth_ci.core.words import plural
 from sloth_ci.core.workflow import ConflictPolicy, DestinationSpec
 from sloth_ci.destinations.kubernetes import hooks, restore, wait, write
 from sloth_ci.destinations.kubernetes.applyset import applyset_id, parent_name
@@ -143,6 +144,12 @@ class KubernetesDestination:
 
     def findings(self) -> Iterable[Finding]:
         return findings(self._cluster, self._state_namespace)
+
+    def learn(self, versions: Collection[str], cache_dir: Path, *, now: float) -> str | None:
+        from sloth_ci.destinations.kubernetes.schemas import remember  # no preview needs it
+
+        found = remember(self._cluster, cache_dir, versions, now=now)
+        return None if found is None else f"{plural(len(found.documents), 'API version')} of Kubernetes {found.version}"
 
     def close(self) -> None:
         self._cluster.client.close()
