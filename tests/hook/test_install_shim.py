@@ -7,7 +7,6 @@ import shutil
 import signal
 import subprocess
 import sys
-import time
 from collections.abc import Callable
 from pathlib import Path
 
@@ -19,6 +18,7 @@ from sloth_ci.hook.shim import hook_text
 from support.gitrepo import GitRepo
 from support.hooked import Hooked, noting, program
 from support.project import ROOT
+from support.waiting import until
 
 
 @pytest.fixture
@@ -133,6 +133,8 @@ def test_skipping_skips_ours_alone(hooked: Hooked) -> None:
     hooked.answer(4)
     assert hooked.push(env={"SLOTH_SKIP": "1"}).returncode == 0
     assert [line.split()[0] for line in hooked.notes] == ["theirs"]
+    assert hooked.push(env={"SLOTH_SKIP": "0"}).returncode != 0
+    assert [line.split()[0] for line in hooked.notes] == ["theirs", "sloth-ci"]
     assert hooked.push("--no-verify", "origin", "main").returncode == 0
     assert hooked.notes == []
     assert hooked.git("commit", "-q", "--allow-empty", "-m", "x").returncode != 0
@@ -175,10 +177,7 @@ def test_ctrl_c_stops_the_push(hooked: Hooked) -> None:
         start_new_session=True,
     )
     try:
-        limit = time.monotonic() + 30
-        while not (hooked.notes_file.exists() and hooked.notes_file.read_text()):
-            assert time.monotonic() < limit, "the hook never ran"
-            time.sleep(0.01)
+        until(lambda: hooked.notes_file.exists() and hooked.notes_file.read_text(), what="the hook runs")
         os.killpg(process.pid, signal.SIGINT)
         assert process.wait(30) != 0
     finally:
