@@ -16,7 +16,6 @@ from sloth_ci.core.errors import SlothError
 from sloth_ci.core.events import ItemState, Level
 from sloth_ci.core.objects import Manifest
 from sloth_ci.core.plan import Plan
-from sloth_ci.core.schema import Fault
 from sloth_ci.core.validate import problems
 from sloth_ci.core.words import first_line
 from sloth_ci.core.workflow import RepositorySpec, WorkflowSpec
@@ -33,6 +32,7 @@ from sloth_ci.repo import Elsewhere, Offline, Repository, open_repository
 from sloth_ci.repo.tree import show_path
 from sloth_ci.startup import Options, Run, cache_dir, start
 
+_FIELD = re.compile(r"(\w+(?:\.\w+)*)(?:\[([^\]]+)\])? (?:is|of|has|hold|cannot)")
 _POSITION = re.compile(r"([^\n:]+):(\d+): (.*)", re.DOTALL)
 
 
@@ -226,11 +226,12 @@ class _Look:
         for manifest in new:
             rules = problems(manifest.body)
             for rule in rules:
-                self._about(manifest, rule)
+                self._about(manifest, rule, _place_in(rule))
+            said = {_place_in(rule) for rule in rules}
             for fault in schemas.schemas.faults(manifest.body):
-                if not any(rule.startswith((f"{fault.shown} ", f"{_by_key(fault)} ")) for rule in rules):
+                if fault.path not in said:
                     self.source = schemas.source
-                    self._about(manifest, str(fault), self._line(manifest, fault))
+                    self._about(manifest, str(fault), fault.path[:-1] if fault.missing else fault.path)
 
     def _known(self, run: Run, workflow: WorkflowSpec, new: Sequence[Manifest], rendered: Sequence[Manifest]) -> Known:
         native = {version.rpartition("/")[0] for version in bundled().versions}
@@ -239,28 +240,27 @@ class _Look:
         own = definitions_for(custom, rendered, self._repository, self._found.commit, session.cache_dir)
         return known(workflow.destination, session.root, session.environ, session.cache_dir, own)
 
-    def _about(self, manifest: Manifest, what: str, line: int | None = None) -> None:
-        source = manifest.source
-        self.findings.add(Finding(source.path, line or source.line, str(manifest.ref), what))
-
-    def _line(self, manifest: Manifest, fault: Fault) -> int | None:
-        """The line of the field; what is missing is to be written into the one around it."""
-        path = manifest.source.path
+    def _about(self, manifest: Manifest, what: str, place: Sequence[str | int]) -> None:
+        """A finding on the line of the field. What is missing is to be written into the one around it."""
+        path, line = manifest.source
         if path not in self._texts:
             [info] = self._repository.objects.info([f"{self._found.commit}:{path}"])
             known = info is not None and info.type == "blob"
             self._texts[path] = next(iter(self._repository.read([info.id])))[1] if info and known else b""
-        where = fault.path[:-1] if fault.missing else fault.path
-        return line_of(self._texts[path], manifest.source.line, where)
+        found = line_of(self._texts[path], line, place)
+        if found is None and place[:1] == ("data",):  # of a Secret, written as text
+            found = line_of(self._texts[path], line, ("stringData", *place[1:]))
+        self.findings.add(Finding(path, found or line, str(manifest.ref), what))
 
 
 def _pair(first: Manifest, other: Manifest) -> tuple[Any, ...]:
     return first.ref, first.source.path, other.source.path
 
 
-def _by_key(fault: Fault) -> str:
-    """As the other rules write it: `metadata.labels[app]`."""
-    return f"{Fault(fault.path[:-1], '').shown}[{fault.path[-1]}]" if fault.path else ""
+def _place_in(rule: str) -> tuple[str, ...]:
+    """The field that a rule of `core.validate` starts with: `metadata.labels[app] is not ...`."""
+    match = _FIELD.match(rule)
+    return (*match[1].split("."), *([match[2]] if match[2] else [])) if match else ()
 
 
 class _Silent:
