@@ -17,7 +17,6 @@ from sloth_ci.hook import install as module
 from sloth_ci.hook.install import findings, install, offer, uninstall
 from support.gitrepo import GitRepo
 from support.hooked import BEFORE, Hooked, noting, program, tree
-from support.project import ROOT
 
 INIT_WROTE = (
     "#!/bin/sh\n"
@@ -315,9 +314,9 @@ def test_from_inside_of_it_and_by_git_dir_it_is_the_same(hooked: Hooked, tmp_pat
 
 
 def test_the_command_line_shows_the_lines_and_the_errors(hooked: Hooked) -> None:
-    def sloth(*args: str) -> subprocess.CompletedProcess[str]:
+    def sloth(*args: str, group: tuple[str, ...] = ("hook",)) -> subprocess.CompletedProcess[str]:
         return subprocess.run(
-            [str(Path(sys.executable).parent / "sloth-ci"), "hook", *args],
+            [str(Path(sys.executable).parent / "sloth-ci"), *group, *args],
             cwd=hooked.root,
             capture_output=True,
             text=True,
@@ -326,9 +325,18 @@ def test_the_command_line_shows_the_lines_and_the_errors(hooked: Hooked) -> None
 
     assert sloth("install", "--pre-commit").stdout == "wrote .git/hooks/pre-commit\n"
     assert sloth("install").stdout == "wrote .git/hooks/pre-push\n"
-    installed = (hooked.hooks / "pre-push").read_text()
-    assert f"recorded={ROOT / '.venv/bin/sloth-ci'} " in installed or "recorded=" in installed
+    assert "ok       hook: .git/hooks/pre-push\n" in sloth("doctor", group=()).stdout
     assert sloth("uninstall").stdout == "removed .git/hooks/pre-push\nremoved .git/hooks/pre-commit\n"
+    assert (
+        "missing  hook: there is no preview before a push\n         → sloth-ci hook install\n"
+        in sloth("doctor", group=()).stdout
+    )
+    (hooked.hooks / "pre-push").mkdir()
+    refused = sloth("install")
+    assert (refused.returncode, refused.stdout) == (2, "")
+    assert refused.stderr == (
+        "error: .git/hooks/pre-push is a folder: Git has no hook there\nhint: move it away and install again\n"
+    )
 
 
 def test_doctor_says_whether_it_is_there_and_current(hooked: Hooked) -> None:
