@@ -10,9 +10,9 @@ from msgspec import UNSET
 
 from sloth_ci.core.plan import Change, FieldChange
 from sloth_ci.core.words import plural
-from sloth_ci.report.lines import Line, compare, hunks
+from sloth_ci.report.lines import Line, Mark, compare, hunks
 from sloth_ci.report.text import cut, one_line
-from sloth_ci.report.values import block, is_text, scalar, text_lines
+from sloth_ci.report.values import block, is_text, lines_of, scalar, text_lines
 
 MAX_LINES = 300
 """Lines of one change. What is beyond is counted; the whole states are in the JSON report."""
@@ -37,19 +37,26 @@ def diff_text(line: Line) -> str:
 
 def diff_lines(change: Change, max_lines: int = MAX_LINES) -> Iterator[Line]:
     """The lines of `change_diff`, with what is beyond `max_lines` counted in a last one."""
-    lines = _lines(change)
-    yield from islice(lines, max_lines)
-    rest = sum(1 for _ in lines)
-    if rest:
+    whole = _whole(change)
+    if whole is not None:
+        mark, state = whole
+        yield from (Line(mark, text) for text in islice(block(state), max_lines))
+        rest = lines_of(state) - max_lines
+    else:
+        lines = chain.from_iterable(map(field_lines, change.fields))
+        yield from islice(lines, max_lines)
+        rest = sum(1 for _ in lines)
+    if rest > 0:
         yield Line(" ", f"… {plural(rest, 'more line')}")
 
 
-def _lines(change: Change) -> Iterator[Line]:
+def _whole(change: Change) -> tuple[Mark, Any] | None:
+    """The state that is all there is to see of a change, with its mark."""
     if change.type == "create" and change.desired_state is not None:
-        return (Line("+", text) for text in block(change.desired_state))
+        return "+", change.desired_state
     if change.type == "delete" and change.current_state is not None:
-        return (Line("-", text) for text in block(change.current_state))
-    return chain.from_iterable(map(field_lines, change.fields))
+        return "-", change.current_state
+    return None
 
 
 def field_lines(field: FieldChange) -> Iterator[Line]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
+from itertools import repeat
 from typing import Any
 
 from sloth_ci.report.text import one_line, shorten, visible
@@ -94,6 +95,30 @@ def _entry(head: str, value: Any, pad: str, depth: int) -> Iterator[str]:
         yield from (f"{pad}  {line}" for line in text_lines(value))
     else:
         yield f"{head} {scalar(value)}"
+
+
+def lines_of(value: Any) -> int:
+    """How many lines `block` has for a value, without making them: those that nobody is shown are only counted."""
+    return _count(value, 0)
+
+
+def _count(value: Any, depth: int) -> int:
+    if depth > _MAX_DEPTH:
+        return 1
+    if isinstance(value, dict) and value:
+        return sum(map(_count_entry, value.values(), repeat(depth)))
+    if isinstance(value, list) and value:
+        return sum(_count(item, depth + 1) for item in value)
+    return _count_text(value)
+
+
+def _count_entry(value: Any, depth: int) -> int:
+    below = isinstance(value, dict | list) and value
+    return 1 + _count(value, depth + 1) if below else _count_text(value)
+
+
+def _count_text(value: Any) -> int:
+    return value.removesuffix("\n").count("\n") + 2 if is_text(value) else 1
 
 
 def is_text(value: Any) -> bool:

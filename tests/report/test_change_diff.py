@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+from typing import Literal
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -8,7 +10,7 @@ from msgspec import UNSET
 from sloth_ci.core.plan import FieldChange
 from sloth_ci.core.yaml import parse
 from sloth_ci.report.diff import change_diff, diff_text, field_lines, inline
-from sloth_ci.report.values import block, scalar
+from sloth_ci.report.values import block, lines_of, scalar
 from support.plans import EVIL, body, change, field, huge
 
 
@@ -95,6 +97,29 @@ def test_a_block_reads_back_as_its_value(value: dict[str, object]) -> None:
 
     value = {key: flat(inner) for key, inner in value.items()}
     assert parse("\n".join(block(value)).encode())[0].value == value
+
+
+@given(JSON)
+def test_lines_are_counted_as_they_are_made(value: object) -> None:
+    for _ in range(3):
+        assert lines_of(value) == sum(1 for _ in block(value))
+        value = {"a": [value, "one\ntwo\n"], "b": value}
+
+
+@pytest.mark.parametrize("end", ["bottom", "two\nlines", {}, {"a": "two\nlines"}])
+def test_lines_of_what_is_too_deep_are_counted_too(end: object) -> None:
+    for depth in range(45):
+        assert lines_of(end) == sum(1 for _ in block(end))
+        end = [end] if depth % 3 else {"k": end, "text": "two\nlines"}
+
+
+@pytest.mark.parametrize("verb", ["create", "delete"])
+def test_what_is_beyond_is_counted_for_whole_objects(verb: Literal["create", "delete"]) -> None:
+    one = change(verb, "ConfigMap", "x", state=body("ConfigMap", "x", data={"a": "1\n2\n3\n"}))
+    lines = change_diff(one).split("\n")
+    assert "more line" not in change_diff(one, len(lines))
+    assert change_diff(one, len(lines) - 1).endswith("… 1 more line")
+    assert change_diff(one, 2).split("\n")[-1].endswith(f"… {len(lines) - 2} more lines")
 
 
 def test_deep_values_end() -> None:
