@@ -85,9 +85,10 @@ class ForgeGate:
         verdict = self.verdict(workflow, plan, pull, deploying=True)
         if not verdict.open:
             where = f" on {pull.url}" if pull else ""
+            merged = pull is not None and pull.state == "merged"  # a forge may take no approval of that any more
             raise ApprovalError(
                 f"{plan.name} is not approved{where}: {'; '.join(verdict.missing)}",
-                "when it is, run this job again",
+                f"{'/sloth preview and /sloth approve in its comments still count; ' if merged else ''}when it is, run this job again",
             )
 
     def ask(self) -> str:

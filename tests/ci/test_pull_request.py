@@ -47,6 +47,11 @@ def test_what_is_not_approved_is_not_deployed(world: CiWorld) -> None:
     assert not world.rendered()
     assert not world.deployments()
     assert "1 more approval" in world.comment(pull, "sloth-ci:deployment")
+    assert "/sloth preview and /sloth approve in its comments still count" in job.log
+    world.say(pull, "bob", "/sloth approve")
+    job = world.deploy()
+    assert job.code == 0, job.log
+    assert "web:2" in world.rendered()
 
 
 def test_a_preview_asks_the_forge_for_little(world: CiWorld) -> None:
