@@ -70,7 +70,7 @@ _PHRASES: tuple[tuple[Reason, str, str], ...] = (
         ),
         (
             "the credentials are known but may not do this: in GitHub Actions add `permissions: contents: write`, "
-            "on GitLab use a token with write_repository"
+            "on GitLab use a token with the scope `api` or `write_repository`"
         ),
     ),
     (
