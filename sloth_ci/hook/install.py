@@ -67,7 +67,7 @@ def uninstall(folder: Path, *, everywhere: bool, environ: Mapping[str, str]) -> 
         return globally.uninstall(folder, environ=environ)
     place = _place(folder, environ, writing=False)
     # core.hooksPath may have been set since: what is in the folder without effect is ours all the same.
-    folders = [place.folder, place.own] if place.inside else [place.own]
+    folders = [place.folder, place.own] if place.inside and not place.off else [place.own]
     lines = [
         line
         for where_it_is in dict.fromkeys(folders)
@@ -165,7 +165,15 @@ def _place(folder: Path, environ: Mapping[str, str], *, writing: bool = True) ->
 def _usable(place: Where, environ: Mapping[str, str]) -> Where:
     """Where hooks of this repository can go. The hooks of `--global` run the repository's own."""
     setting = place.setting
-    if setting is None or place.inside:
+    if setting is None:
+        return place
+    if place.off:
+        way = f"git config --{setting.scope} --unset core.hooksPath"
+        raise UsageError(
+            f"hooks are switched off here: core.hooksPath ({setting.scope}) is '{setting.value}'",
+            "take it out of the environment (GIT_CONFIG_COUNT and its like)" if setting.scope == "command" else way,
+        )
+    if place.inside:
         return place
     if place.folder == globally.home(environ):
         return place._replace(folder=place.own, setting=None)

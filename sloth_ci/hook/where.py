@@ -7,7 +7,6 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
-from sloth_ci.core.errors import UsageError
 from sloth_ci.repo import git
 
 
@@ -30,6 +29,12 @@ class Where(NamedTuple):
     setting: Setting | None
 
     @property
+    def off(self) -> bool:
+        """Whether Git can find no hook at all: people name /dev/null or nothing."""
+        empty = self.setting is not None and not self.setting.value
+        return empty or (self.folder.exists() and not self.folder.is_dir() and self.setting is not None)
+
+    @property
     def inside(self) -> bool:
         """Whether the folder is this repository's alone. One that the user's configuration names outright is for all."""
         if self.setting and self.setting.scope in {"global", "system"} and os.path.isabs(self.setting.value):
@@ -42,7 +47,7 @@ class Where(NamedTuple):
 def where(folder: Path, environ: Mapping[str, str]) -> Where | None:
     """The hooks of the repository around `folder`, or of the one that GIT_DIR names; None where there is none.
 
-    Raises GitError where Git refuses to look, UsageError where hooks are switched off.
+    Raises GitError where Git refuses to look.
     """
     common = _path(["rev-parse", "--path-format=absolute", "--git-common-dir"], folder, environ)
     if common is None:
@@ -57,13 +62,6 @@ def where(folder: Path, environ: Mapping[str, str]) -> Where | None:
     # `rev-parse --git-path hooks` gives a relative one as it stands; Git takes it from where hooks run.
     setting = settings[-1]
     used = Path(os.path.normpath((top or common) / setting.value))
-    if not setting.value or (used.exists() and not used.is_dir()):
-        raise UsageError(
-            f"hooks are switched off here: core.hooksPath ({setting.scope}) is '{setting.value}'",
-            f"git config --{setting.scope} --unset core.hooksPath"
-            if setting.scope != "command"
-            else "take it out of the environment (GIT_CONFIG_COUNT and its like)",
-        )
     return Where(used, own, top, setting)
 
 

@@ -263,11 +263,13 @@ def test_what_was_written_before_the_setting_is_taken_out_too(hooked: Hooked) ->
 
 
 @pytest.mark.parametrize("value", ["/dev/null", ""])
-def test_hooks_that_are_switched_off_are_said(hooked: Hooked, value: str) -> None:
+def test_hooks_that_are_switched_off_are_said_and_ours_can_go(hooked: Hooked, value: str) -> None:
+    put(hooked)
     hooked.repo.git("config", "core.hooksPath", value)
     message, hint = refused(hooked)
     assert message == f"hooks are switched off here: core.hooksPath (local) is '{value}'"
     assert hint == ["git config --local --unset core.hooksPath"]
+    assert uninstall(hooked.root, everywhere=False, environ=os.environ) == ["removed .git/hooks/pre-push"]
 
 
 def test_this_repository_names_what_the_manifest_has() -> None:
