@@ -71,7 +71,7 @@ def check(found: Staged, environ: Mapping[str, str]) -> Checked:
             return Checked()
         looking = _Look(repository, found, offline, environ, changed)
         looking.look()
-        return Checked(tuple(sorted(looking.findings)), tuple(looking.notes), looking.source)
+        return Checked(tuple(sorted(looking.findings)), looking.notes, looking.source)
 
 
 class _Look:
@@ -92,7 +92,8 @@ class _Look:
         self._changed = changed
         self._texts: dict[str, bytes] = {}
         self.findings: set[Finding] = set()
-        self.notes: dict[str, None] = {}
+        self._skipped: dict[str, list[str]] = {}
+        """What was not checked, by the reason."""
         self.source = ""
 
     def look(self) -> None:
@@ -113,6 +114,11 @@ class _Look:
                 else:
                     self._workflow(run, workflow, ())
 
+    @property
+    def notes(self) -> tuple[str, ...]:
+        """What was not checked, a line for each reason."""
+        return tuple(f"not checked: {', '.join(places)}: {why}" for why, places in self._skipped.items())
+
     # --- the workflow file -----------------------------------------------------------------------------------------
 
     def _lua(self, revision: str) -> BaseLua:
@@ -132,7 +138,7 @@ class _Look:
             hint = f" ({error.hint})" if error.hint else ""
             self.findings.add(Finding(path, line, "", f"{first_line(message)}{hint}"))
         else:
-            self.notes[f"nothing was checked, {path}:{line}: {first_line(message)}"] = None
+            self._skipped.setdefault(f"{path}:{line}: {first_line(message)}", []).append("all of it")
 
     def _before(self, run: Run) -> dict[str, WorkflowSpec]:
         """What was declared before; where that was no better, nothing has to be told apart."""
@@ -182,7 +188,7 @@ class _Look:
         where, message = workflow.target_path or ".", first_line(now.error.message)
         was = any(one.error is not None and one.error.message == now.error.message for one in before)
         if was or isinstance(now.error, ToolMissing) or workflow.render.allow_remote_bases:
-            self.notes[f"{show_path(where)} was not checked: {message}"] = None
+            self._skipped.setdefault(message, []).append(show_path(where))
         else:
             self.findings.add(Finding(where, 1, "", message))
 
@@ -192,8 +198,8 @@ class _Look:
         ours = [one for one in now.problems if one.path in self._changed or (one.path, one.reason) not in old]
         self.findings |= {Finding(one.path, one.line, "", one.reason) for one in ours}
         if now.problems and not ours and not now.plain:
-            where = show_path(workflow.target_path or ".")
-            self.notes[f"{where} was not checked, it could not be rendered before: {now.problems[0]}"] = None
+            why = f"it could not be rendered before: {now.problems[0]}"
+            self._skipped.setdefault(why, []).append(show_path(workflow.target_path or "."))
 
     def _duplicates(self, now: Outcome, before: Sequence[Outcome]) -> None:
         old = {_pair(first, other) for each in before for first, other in each.duplicates}

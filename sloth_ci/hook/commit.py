@@ -55,7 +55,7 @@ def _checked(environ: Mapping[str, str]) -> int:
     if more > 0:
         shown.append(f"... and {more} more")
     files = len({finding.path for finding in checked.findings})
-    summary = f"sloth-ci: {plural(len(checked.findings), 'problem')} in {plural(files, 'staged file')}"
+    summary = f"sloth-ci: {plural(len(checked.findings), 'problem')} in {plural(files, 'file')}"
     if checked.source:
         summary += f" ({checked.source})"
     _say([*shown, *lines, summary, f"sloth-ci: {_PAST}"])

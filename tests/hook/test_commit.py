@@ -45,7 +45,7 @@ def test_everything_that_is_wrong_is_said_at_once_with_its_place(shop: Committin
         "deploy/key.yaml:7: the key 'k' is there twice",
         "deploy/twice.yaml:1: ConfigMap/a: is declared in deploy/a.yaml:1, too",
         "deploy/web.yaml:6: Deployment/web: spec.replcas: unknown field, did you mean 'replicas'?",
-        "sloth-ci: 6 problems in 5 staged files (Kubernetes v1.37.2)",
+        "sloth-ci: 6 problems in 5 files (Kubernetes v1.37.2)",
         SKIP,
     ]
 
@@ -93,7 +93,7 @@ def test_no_more_than_a_screen_is_said(shop: Committing) -> None:
     done = shop.commit()
     assert len(done.lines) <= 24
     assert done.lines[20] == "... and 10 more"
-    assert "sloth-ci: 30 problems in 30 staged files (Kubernetes v1.37.2)" in done.lines
+    assert "sloth-ci: 30 problems in 30 files (Kubernetes v1.37.2)" in done.lines
 
 
 @pytest.mark.parametrize("how", ["variable", "option"])
@@ -160,7 +160,7 @@ def test_a_workflow_file_that_was_broken_before_is_told_and_blocks_nothing(git_r
     shop.stage({"deploy/b.yaml": config_map("b")})
     done = shop.commit()
     assert done.made
-    assert done.lines[0].startswith("sloth-ci: nothing was checked, sloth.lua:")
+    assert done.lines[0].startswith("sloth-ci: not checked: all of it: sloth.lua:")
 
 
 def test_a_workflow_that_is_new_is_checked_as_a_whole(git_repo: Callable[..., GitRepo]) -> None:
