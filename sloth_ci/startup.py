@@ -103,6 +103,8 @@ class Options:
     """Where the Lua is read from, instead of the work tree. It is trusted, and the work tree is not."""
     builtin: bool = False
     """Use the built-in workflow, whatever the work tree holds."""
+    reviewed: bool = True
+    """Whether the file is of a branch that was looked at: one of another branch runs no commands."""
     declare_only: bool = False
     """Calls of the file that would change something are rehearsed: only what it declares is wanted."""
 
@@ -116,13 +118,13 @@ def start(
     forge: Forge | None = None,
     stop: Stop | None = None,
     checkpoint: Callable[[str], None] = lambda name: None,
+    offline: Offline | None = None,
+    branch: str | None = None,
 ) -> Run:
     """Find the Lua file, run it, and return what it declared. Raises UsageError, ScriptError.
 
     `offline` and `branch` are those of `Session`.
     """
-    offline: Offline | None = None,
-    branch: str | None = None,
     from sloth_ci.script.run import load
 
     source = options.source
@@ -143,13 +145,13 @@ def start(
         holder=holder(environ),
         rehearsal=options.rehearse or options.declare_only or theirs,
         checkpoint=checkpoint,
-    )
-    api = Api(
         offline=offline,
         branch=branch,
+    )
+    api = Api(
         session,
         trusted=trusted,
-        runs_commands=not theirs and not (source and options.rehearse),
+        runs_commands=options.reviewed and not theirs and not (source and options.rehearse),
         allowed_environment=options.allow_env,
     )
     values = {"target_path": options.target_path} if options.target_path is not None else {}

@@ -38,6 +38,9 @@ def answer_comment(job: Job) -> int:
     if line is None:
         job.observer.log("info", "the comment holds no command")
         return 0
+    if said.answered:
+        job.observer.log("warn", "the comment was answered before: for another time there has to be another comment")
+        return 0
     if not job.forge.may_write(said.author):
         job.observer.log("warn", f"{said.author} may not push to {event.repository}, so the command is not followed")
         job.forge.react(event.number, said.id, "confused")
@@ -100,6 +103,7 @@ class _Conversation:
             kind="pull_request",
             sha=self._pull.head_sha,
             branch=self._pull.base_branch,
+            lua_branch=self._job.event.branch,
             pull=self._pull,
         )
         self._job.event = event

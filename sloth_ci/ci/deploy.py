@@ -140,7 +140,9 @@ def _revisions(job: Job, session: Session, workflows: Sequence[WorkflowSpec]) ->
     for workflow in workflows:
         try:
             pending = pending_revisions(session, workflow, job.event.sha)
-            found[workflow.id] = _ends(job, pending) if job.gate.rules(workflow) is not None else pending[-1:]
+            found[workflow.id] = pending[-1:]
+            if job.gate.rules(workflow) is not None:
+                found[workflow.id] = _ends(job, pending, session.branch_of(workflow))
         except SlothError as error:
             job.attempt(workflow.environment or workflow.name, error)
             continue
@@ -149,9 +151,9 @@ def _revisions(job: Job, session: Session, workflows: Sequence[WorkflowSpec]) ->
     return found
 
 
-def _ends(job: Job, revisions: Sequence[str]) -> list[str]:
+def _ends(job: Job, revisions: Sequence[str], branch: str) -> list[str]:
     """Of the commits that a pull request brought by a rebase, the last one: the plan that was approved is of all of them."""
-    pulls = [job.gate.pull_of(revision) for revision in revisions]
+    pulls = [job.gate.pull_of(revision, branch) for revision in revisions]
     numbers = [pull.number if pull else None for pull in pulls]
     following = [*numbers[1:], None]
     return [r for r, own, after in zip(revisions, numbers, following, strict=False) if own is None or own != after]
@@ -178,7 +180,7 @@ def _in_turn(job: Job, revisions: Mapping[str, Sequence[str]]) -> Act:
 
 def deploy_revision(job: Job, session: Session, workflow: WorkflowSpec, revision: str) -> SyncOutcome:
     """Let one revision through the gate and sync it, with a deployment at the forge around it."""
-    pull = job.gate.pull_of(revision)
+    pull = job.gate.pull_of(revision, session.branch_of(workflow))
     session = replace(session, pull_request=pull.number if pull else None)
     plan = let_through(session, workflow, revision)
     job.keep(Shown(plan=plan))
@@ -236,7 +238,7 @@ def write_back(job: Job) -> None:
     if not (told or notes):
         return
     try:
-        pull = job.gate.pull_of(job.event.sha)
+        pull = job.gate.pull_of(job.event.sha, job.event.branch or job.event.default_branch)
         if pull is not None:
             body = deployment_comment(told, sha=job.event.sha, links={"run": job.pages.run}, notes=notes)
             job.outputs.set("comment-url", job.forge.comment(pull, MARKER, body))

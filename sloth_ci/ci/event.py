@@ -27,6 +27,8 @@ class Event(msgspec.Struct, frozen=True, kw_only=True):
     """`opened`, `synchronize`, `submitted`: what happened to it, where there are several."""
     branch: str | None = None
     """The branch that was pushed, or that a pull request or merge group goes into; None for a tag."""
+    lua_branch: str | None = None
+    """Whose Lua is run, where it is not that of `branch`: anybody who may push makes a branch to ask for a merge into."""
     pull: PullRequest | None = None
     number: int | None = None
     """The pull request that a comment is on."""

@@ -40,7 +40,7 @@ class ForgeGate:
         self._least = least_approvals
         self._session: Session | None = None
         self._workflows: Callable[[], list[WorkflowSpec]] = list
-        self._pulls: dict[str, PullRequest | None] = {}
+        self._pulls: dict[tuple[str, str], PullRequest | None] = {}
         self._reviews: dict[int, tuple[list[Review], frozenset[str]]] = {}
         self._protections: dict[str, Protection | None] = {}
         self._before: list[WorkflowSpec] = []
@@ -55,13 +55,16 @@ class ForgeGate:
 
     def belongs(self, revision: str, pull: PullRequest) -> None:
         """Say which pull request brings a revision, where the forge cannot know it yet."""
-        self._pulls[revision] = pull
+        self._pulls[revision, pull.base_branch] = pull
 
-    def pull_of(self, revision: str) -> PullRequest | None:
-        """The pull request that brought a revision."""
-        if revision not in self._pulls:
-            self._pulls[revision] = self._forge.pull_request_of(revision)
-        return self._pulls[revision]
+    def pull_of(self, revision: str, branch: str) -> PullRequest | None:
+        """The pull request that brought a revision to a branch."""
+        if (revision, branch) not in self._pulls:
+            self._pulls[revision, branch] = self._forge.pull_request_of(revision, branch)
+        return self._pulls[revision, branch]
+
+    def _pull_of(self, workflow: WorkflowSpec, plan: Plan) -> PullRequest | None:
+        return self.pull_of(plan.revision, self._run.branch_of(workflow))
 
     def rules(self, workflow: WorkflowSpec) -> ApprovalSpec | None:
         """The workflow's own, raised to those it had before this run's commit, and to what the action's input demands."""
@@ -81,7 +84,7 @@ class ForgeGate:
 
     def check(self, workflow: WorkflowSpec, plan: Plan) -> None:
         """Raises ApprovalError that says all that is missing."""
-        pull = self.pull_of(plan.revision)
+        pull = self._pull_of(workflow, plan)
         verdict = self.verdict(workflow, plan, pull, deploying=True)
         if not verdict.open:
             where = f" on {pull.url}" if pull else ""
@@ -98,7 +101,10 @@ class ForgeGate:
         for workflow in self._workflows():
             try:
                 plan = preview(self._session, workflow)
-                if plan.conflicts or not self.verdict(workflow, plan, self.pull_of(plan.revision), deploying=True).open:
+                if (
+                    plan.conflicts
+                    or not self.verdict(workflow, plan, self._pull_of(workflow, plan), deploying=True).open
+                ):
                     return ""
             except SlothError as error:
                 self._session.observer.log("warn", f"{workflow.name}: {error.message}")

@@ -57,6 +57,10 @@ def _merge_request(environ: Mapping[str, str]) -> Event:
         base_sha=environ.get("CI_MERGE_REQUEST_TARGET_BRANCH_SHA") or environ.get("CI_MERGE_REQUEST_DIFF_BASE_SHA", ""),
         fork=target != origin,
     )
+    untrusted = environ["CI_PROJECT_ID"] != target
+    default = environ.get("CI_DEFAULT_BRANCH", "")
+    # Whoever may push makes an unprotected branch, with Lua that nobody has looked at. A fork's default branch is the fork's.
+    unprotected = not untrusted and environ.get("CI_MERGE_REQUEST_TARGET_BRANCH_PROTECTED") == "false"
     return Event(
         # In a merge train what counts is the merge with all that is before it in the train.
         kind="merge_group" if train else "pull_request",
@@ -64,11 +68,12 @@ def _merge_request(environ: Mapping[str, str]) -> Event:
         sender=environ.get("GITLAB_USER_LOGIN", ""),
         sha=environ["CI_COMMIT_SHA"] if train else head,
         branch=branch,
+        lua_branch=default if unprotected and default else None,
         pull=None if train else pull,
         number=None if train else number,
-        default_branch=environ.get("CI_DEFAULT_BRANCH", ""),
+        default_branch=default,
         # The pipeline of a fork's merge request runs in the fork, unless a member has started it in this project.
-        untrusted=environ["CI_PROJECT_ID"] != target,
+        untrusted=untrusted,
     )
 
 
@@ -111,6 +116,11 @@ def _trigger(environ: Mapping[str, str]) -> Event:
     kind = payload.get("object_kind")
     if kind is None and environ.get("SLOTH_COMMAND", "").strip() not in {"", "auto"}:
         return event
+    if kind in ("note", "merge_request") and event.branch != event.default_branch:
+        raise UsageError(
+            f"a webhook would be answered with the Lua of {event.branch or 'a tag'}",
+            f"have it trigger {event.default_branch}: the URL of the webhook ends in /ref/{event.default_branch}/trigger/pipeline",
+        )
     try:
         if kind == "note" and payload["object_attributes"].get("noteable_type") == "MergeRequest":
             return _comment(event, payload)

@@ -92,7 +92,9 @@ class Job:
         rehearse: bool = False,
         only_declared: bool = False,
     ) -> Iterator[Run]:
-        """Read the Lua file, under this job's gate. SIGTERM ends it at the next safe point."""
+        """Read the Lua file, under this job's gate. SIGTERM ends it at the next safe point. Raises UsageError, ScriptError."""
+        if source is None and not builtin:
+            self._inside(self.inputs.workflow)
         options = Options(
             workflow_file=self.inputs.workflow or None,
             target_path=self.inputs.target_path or None,
@@ -102,6 +104,10 @@ class Job:
             declare_only=only_declared,
             source=source,
             builtin=builtin,
+            # By hand a job runs on any branch, also where the CI file is out of its reach, in another project.
+            reviewed=source is not None
+            or self.event.kind != "dispatch"
+            or self.event.branch == self.event.default_branch,
         )
         run = start(
             options, environ=self.environ, observer=self.observer, gate=self.gate, forge=self.forge, stop=self.stop
@@ -109,6 +115,11 @@ class Job:
         self.gate.attach(run.session, lambda: self.chosen(run))
         with stoppable(run):
             yield run
+
+    def _inside(self, workflow: str) -> None:
+        """What was merged is run, and no file that a variable of this run has put somewhere. Raises UsageError."""
+        if workflow and not Path(workflow).resolve().is_relative_to(self.workspace):
+            raise UsageError(f"the workflow file {workflow} is not in the repository", "name one of its files")
 
     def chosen(self, run: Run) -> list[WorkflowSpec]:
         """The workflows that this job is about."""

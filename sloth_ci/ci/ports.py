@@ -40,8 +40,11 @@ class Forge(GitForge, Protocol):
     def pull_request(self, number: int) -> PullRequest:
         """One pull request, as it is now."""
 
-    def pull_request_of(self, sha: str) -> PullRequest | None:
-        """The pull request that brought a commit to its branch: by merge, squash or rebase. Else the open one whose head it is."""
+    def pull_request_of(self, sha: str, into: str) -> PullRequest | None:
+        """The pull request that brought a commit to a branch: by merge, squash or rebase. Else the open one whose head it is.
+
+        One into another branch is none, whatever commits they share: its owners and its approvals are about something else.
+        """
 
     def pull_request_from(self, repository: str, branch: str, sha: str) -> PullRequest | None:
         """The open pull request from a branch of a repository (`owner/name`, may be a fork) whose head is that commit."""

@@ -30,7 +30,7 @@ MARKER = "sloth-ci:preview"
 
 def rehearse(job: Job) -> int:
     """Plan, report, and return the exit code. What one workflow cannot do does not keep the others from it."""
-    branch = job.event.branch or ""
+    branch = job.event.lua_branch or job.event.branch or ""
     with on_base(job, branch, rehearse=True) as (run, lua):
         _plan_all(job, run)
         _report(job, about_lua(lua, lua.changed_by(job.event.sha), branch, job.forge.request_word))

@@ -11,9 +11,9 @@ from sloth_ci.core.errors import SlothError
 def tidy(job: Job) -> int:
     """End the suspensions of a pull request that was closed without a merge. After a merge its deployment does that."""
     pull = job.event.pull
-    if pull is None or pull.state == "merged" or job.event.untrusted:
+    if pull is None or pull.state != "closed" or job.event.untrusted:
         return 0
-    with on_base(job, pull.base_branch) as (run, _):
+    with on_base(job, job.event.lua_branch or pull.base_branch) as (run, _):
         for workflow in job.ours(run):
             try:
                 if resume_for(run.session, workflow, pull):

@@ -126,6 +126,8 @@ def counted(check: PlanCheck | None, evidence: Evidence) -> tuple[list[Review], 
             passed.append(f"{who} wrote it")
         elif who in evidence.pushers:
             passed.append(f"{who} pushed to it")
+        elif review.void:
+            passed.append(f"{who} {review.void}")
         elif not review.may_write:
             passed.append(f"{who} has no write access")
         elif review.sha != pull.head_sha:

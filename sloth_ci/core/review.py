@@ -45,6 +45,8 @@ class Review(msgspec.Struct, frozen=True, kw_only=True):
     """Unix seconds."""
     may_write: bool
     """Whether the person may push to the repository: the word of others is welcome, and opens no gate."""
+    void: str = ""
+    """Why an approval counts for nothing whoever gave it, in words that follow the login; empty where there is no such reason."""
 
 
 class PlanCheck(msgspec.Struct, frozen=True, kw_only=True):
@@ -123,6 +125,8 @@ class Comment(msgspec.Struct, frozen=True, kw_only=True):
     """Unix seconds."""
     edited: bool = False
     """Whether it is not what it was when it was written."""
+    answered: bool = False
+    """Whether we have done what it asks for, or refused it: an event can be sent again."""
 
 
 Reaction = Literal["eyes", "+1", "-1", "confused"]

@@ -59,6 +59,21 @@ def is_secret_path(path: str) -> bool:
 _SECRET_WORDS = ("TOKEN", "SECRET", "PASSWORD", "PASSWD", "PRIVATE", "KEY", "CREDENTIAL", "JWT")
 
 
+_PROXY = re.compile(r"(?:https?|ftp|all)_proxy", re.IGNORECASE)
+_WITH_LOGIN = re.compile(r"https?://[^/\s@]+@|[a-z][a-z0-9+.-]*://[^/\s@:]*:[^/\s@]+@", re.IGNORECASE)
+"""An address with a password in it, or a token."""
+
+
 def is_secret_name(variable: str) -> bool:
     """Whether an environment variable is named as if it held a secret: no command and no script gets it."""
-    return any(word in variable.upper() for word in _SECRET_WORDS)
+    name = variable.upper()
+    return any(word in name for word in _SECRET_WORDS) or name in ("SLOTH_KUBECONFIG", "DOCKER_AUTH_CONFIG")
+
+
+def is_secret_variable(name: str, value: str) -> bool:
+    """Whether a variable holds a secret, by its name or by a login in its value.
+
+    GitLab's runner sets CI_REPOSITORY_URL, an address with the job's token in it. That of a proxy may have a login, too, and
+    commands need it to get anywhere.
+    """
+    return is_secret_name(name) or (not _PROXY.fullmatch(name) and _WITH_LOGIN.search(value) is not None)

@@ -17,7 +17,7 @@ from sloth_ci.core.errors import Interrupted, SlothError, UsageError
 from sloth_ci.core.events import Level
 from sloth_ci.core.outcome import SyncOutcome
 from sloth_ci.core.plan import Plan
-from sloth_ci.core.secrets import is_secret_name
+from sloth_ci.core.secrets import is_secret_variable
 from sloth_ci.core.workflow import RepositorySpec, WorkflowSpec, read_table
 from sloth_ci.engine.branching import by_strategy
 from sloth_ci.engine.freeze import check_freezes
@@ -94,7 +94,7 @@ class Api:
     def _with_login(self, spec: RepositorySpec) -> RepositorySpec:
         """Read what the credentials only name from the environment, so that no script ever holds it."""
         credentials = spec.credentials
-        if credentials is None:
+        if credentials is None or self._session.offline is not None:  # without a remote nobody logs in
             return spec
         found: dict[str, str] = {}
         for field in ("token", "password", "ssh_key"):
@@ -223,7 +223,7 @@ class Api:
     def environment(self, name: str) -> str | None:
         """An environment variable that a script may see. Raises UsageError for one it may not."""
         allowed = name in self._allowed or name.startswith(_ALLOWED_PREFIXES)
-        if not allowed or is_secret_name(name):
+        if not allowed or is_secret_variable(name, self._session.environ.get(name, "")):
             raise UsageError(
                 f"env.get: '{name}' is not allowed",
                 "allow it with --allow-env; what is named like a secret never is: use credentials = { token_env = … }",

@@ -12,7 +12,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import IO, Final, NamedTuple
 
-from sloth_ci.core.secrets import is_secret_name
+from sloth_ci.core.secrets import is_secret_variable
 
 MAX_OUTPUT: Final = 1024 * 1024
 """Bytes that are kept of each of stdout and stderr."""
@@ -23,8 +23,8 @@ _TIMED_OUT: Final = 124
 
 
 def clean_environment(environ: Mapping[str, str]) -> dict[str, str]:
-    """The environment without the variables whose name says that they hold a secret: what a command gets."""
-    return {name: value for name, value in environ.items() if not is_secret_name(name)}
+    """The environment without the variables that hold a secret: what a command gets."""
+    return {name: value for name, value in environ.items() if not is_secret_variable(name, value)}
 
 
 class Finished(NamedTuple):

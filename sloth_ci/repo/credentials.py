@@ -92,7 +92,14 @@ def login_for(address: Address, credentials: Credentials | None, environ: Mappin
     if address.local or address.scheme == "git":
         return Login(address)
     if credentials is not None:
-        return _explicit(address, credentials, cwd)
+        login = _explicit(address, credentials, cwd)
+        for server, _, token in _from_environment(environ):
+            if token and token in (login.password, login.key) and server != address.origin:
+                raise UsageError(
+                    f"the token of this CI job is not given to {address.origin}: it is for {server or 'its own server'}",
+                    "give the repository credentials of its own",
+                )
+        return login
     if address.scheme in ("http", "https"):
         for server, username, token in _from_environment(environ):
             if token and server == address.origin:
@@ -176,15 +183,17 @@ def _read_key(value: str, cwd: Path) -> str:
         text, name = value, "ssh_key"
     else:
         path = cwd / Path(value).expanduser()
-        name = f"ssh_key {path}"
+        # What is no path may be a secret that was given for a key.
+        shown = f" {path}" if value.startswith(("/", "~", ".")) else ""
+        name = f"ssh_key{shown}"
         try:
             text = path.read_text(encoding="utf-8")
         except FileNotFoundError:
             raise UsageError(
-                f"the ssh key file {path} does not exist", "give the private key itself, or its path"
+                f"the ssh key file{shown} does not exist", "give the private key itself, or its path"
             ) from None
         except (OSError, UnicodeDecodeError) as error:
-            raise UsageError(f"the ssh key file {path} cannot be read: {error}") from None
+            raise UsageError(f"the ssh key file{shown} cannot be read: {type(error).__name__}") from None
     text = text.replace("\r\n", "\n").replace("\\n", "\n").strip() + "\n"
     match = _PEM.search(text)
     if match is None:

@@ -182,7 +182,7 @@ class Bindings:
         self._trusted("exec.run")
         if not self._host.runs_commands:
             raise UsageError(
-                "exec.run runs no command for a pull or merge request, whose files it may be",
+                "exec.run runs no command for a pull or merge request, whose files it may be, or by hand on another branch",
                 "run it in a task: tasks run on merge. What a declaration needs, read from the environment",
             )
         if not isinstance(line, str) and not (

@@ -42,7 +42,7 @@ def test_the_one_that_brought_a_commit(shop: Shop, method: Literal["merge", "squ
     pull.push("alice", {"src/main.py": "2\n"})
     shop.repo.commit("bob", "main", {"README": "between\n"})
     sha = pull.merge("bob", method)
-    found = shop.forge().pull_request_of(sha)
+    found = shop.forge().pull_request_of(sha, "main")
     assert found is not None
     assert (found.number, found.state, found.merge_sha) == (pull.number, "merged", sha)
 
@@ -51,14 +51,14 @@ def test_each_commit_of_a_rebase_belongs_to_it(shop: Shop) -> None:
     pull = shop.opened()
     pull.push("alice", {"src/main.py": "2\n"})
     sha = pull.merge("bob", "rebase")
-    found = shop.forge().pull_request_of(shop.repo.git.info(sha).parents[0])
+    found = shop.forge().pull_request_of(shop.repo.git.info(sha).parents[0], "main")
     assert found is not None
     assert found.number == pull.number
 
 
 def test_an_open_one_by_its_head(shop: Shop) -> None:
     pull = shop.opened()
-    found = shop.forge().pull_request_of(pull.head)
+    found = shop.forge().pull_request_of(pull.head, "main")
     assert found is not None
     assert found.number == pull.number
 
@@ -67,14 +67,14 @@ def test_an_open_one_by_an_older_commit_is_none(shop: Shop) -> None:
     pull = shop.opened()
     before = pull.head
     pull.push("alice", {"src/main.py": "2\n"})
-    assert shop.forge().pull_request_of(before) is None
+    assert shop.forge().pull_request_of(before, "main") is None
 
 
 def test_a_commit_that_was_pushed_without_one(shop: Shop) -> None:
     pull = shop.opened()
     sha = shop.repo.commit("bob", "main", {"README": "x\n"}, f"fix (#{pull.number})")
-    assert shop.forge().pull_request_of(sha) is None
-    assert shop.forge().pull_request_of("f" * 40) is None
+    assert shop.forge().pull_request_of(sha, "main") is None
+    assert shop.forge().pull_request_of("f" * 40, "main") is None
 
 
 @pytest.mark.parametrize("method", ["merge", "squash"])
@@ -89,7 +89,7 @@ def test_one_that_githubs_index_does_not_know_yet(
     monkeypatch.setattr(
         forge._client, "pages", lambda *args, **more: [] if args[1].endswith("/pulls") else pages(*args, **more)
     )
-    found = forge.pull_request_of(sha)
+    found = forge.pull_request_of(sha, "main")
     assert found is not None
     assert found.number == pull.number
 

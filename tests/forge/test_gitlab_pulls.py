@@ -66,7 +66,7 @@ def test_the_one_that_brought_a_commit(
     lab.project.commit("bob", "main", {"README": "between\n"})
     sha = pull.merge("bob", method)
     forge = lab.forge() if tokens == "bot" else lab.forge(None, job=lab.project.job())
-    found = forge.pull_request_of(sha)
+    found = forge.pull_request_of(sha, "main")
     assert found is not None
     assert (found.number, found.state, found.merge_sha) == (pull.number, "merged", sha)
 
@@ -76,7 +76,7 @@ def test_each_commit_of_a_rebase_belongs_to_it(lab: Lab) -> None:
     pull = lab.opened()
     pull.push("alice", {"src/main.py": "2\n"})
     sha = pull.merge("bob", "rebase")
-    found = lab.forge().pull_request_of(lab.project.git.info(sha).parents[0])
+    found = lab.forge().pull_request_of(lab.project.git.info(sha).parents[0], "main")
     assert found is not None
     assert found.number == pull.number
 
@@ -85,24 +85,24 @@ def test_an_open_one_by_its_head_and_none_by_an_older_commit(lab: Lab) -> None:
     pull = lab.opened()
     before = pull.head
     after = pull.push("alice", {"src/main.py": "2\n"})
-    found = lab.forge().pull_request_of(after)
+    found = lab.forge().pull_request_of(after, "main")
     assert found is not None
     assert (found.number, found.state) == (pull.number, "open")
-    assert lab.forge().pull_request_of(before) is None
+    assert lab.forge().pull_request_of(before, "main") is None
 
 
 def test_a_commit_that_was_pushed_without_one(lab: Lab) -> None:
     pull = lab.opened()
     sha = lab.project.commit("bob", "main", {"README": "x\n"}, f"fix\n\nSee merge request acme/shop!{pull.number}")
-    assert lab.forge().pull_request_of(sha) is None
-    assert lab.forge().pull_request_of("f" * 40) is None
+    assert lab.forge().pull_request_of(sha, "main") is None
+    assert lab.forge().pull_request_of("f" * 40, "main") is None
 
 
 def test_one_that_gitlabs_index_does_not_know_yet(lab: Lab) -> None:
     pull = lab.opened()
     sha = pull.merge("bob", "merge")
     lab.fake.unhappy.add("empty", method="GET", path=f"/commits/{sha}/merge_requests$")
-    found = lab.forge().pull_request_of(sha)
+    found = lab.forge().pull_request_of(sha, "main")
     assert found is not None
     assert found.number == pull.number
 

@@ -109,7 +109,7 @@ def test_what_a_manifest_says_is_not_read_as_changes() -> None:
 DIGEST = f"{'0a' * 16}.{'1b' * 16}"
 
 
-@pytest.mark.parametrize("changes", ["", "0123456789abcdef"])
+@pytest.mark.parametrize("changes", ["", "0123456789abcdef" * 2])
 @pytest.mark.parametrize(
     "title", ["1 change", "x" * 400, "a\nb", "", "1 change · plan a.b", "ends · plan a.b · changes 00"]
 )

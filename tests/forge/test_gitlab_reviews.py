@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+from typing import Any
+
 import pytest
 
 from sloth_ci.core.review import Review
 from sloth_ci.forge.gitlab import GitLab
 from support.forges.bare import Signature
 from support.forges.clock import seconds_of
+from support.gitlab import shapes
 from support.gitlab_shop import FILE, Lab, plan_report, seen
 
 APPROVE = "/sloth approve"
@@ -293,3 +297,90 @@ def test_of_a_fork_the_authors_are_known(lab: Lab) -> None:
     pull = lab.project.open_pull("mallory", "evil", head_project=fork)
     forge = lab.forge()
     assert forge.pushers(seen(forge, pull)) == {"mallory"}
+
+
+def hidden(lab: Lab, by: str, *, ref: str | None = None, more: int = 0) -> GitLab:
+    """Carol has pushed to alice's branch with a commit in nobody's name; then there were `more` pushes of hers to another."""
+    forge = pushed(lab, by, ("nobody", "nobody@example.com"))
+    pushes = lab.project.pushes
+    if ref is not None:
+        pushes[-1] = replace(pushes[-1], ref=ref)
+    pushes += [replace(pushes[-1], id=lab.fake.next_id(), ref="refs/heads/noise") for _ in range(more)]
+    return forge
+
+
+def test_many_pushes_do_not_hide_who_pushed(lab: Lab) -> None:
+    forge = hidden(lab, "carol", more=250)
+    assert "carol" in forge.pushers(forge.pull_request(1))
+
+
+def test_who_pushed_many_branches_at_once_may_have_pushed_this_one(lab: Lab) -> None:
+    forge = hidden(lab, "carol", ref="")
+    assert forge.pushers(forge.pull_request(1)) == {"alice", "carol"}
+
+
+def test_so_many_pushes_that_the_record_does_not_end_leave_no_approval(lab: Lab) -> None:
+    forge = hidden(lab, "carol", more=1001)
+    lab.fake.clock.advance(2)
+    pull = lab.project.pulls[1]
+    pull.approve("carol")
+    pull.approve("bob")
+    seen_now = forge.pull_request(1)
+    forge.reviews(seen_now)
+    assert {"bob", "carol"} <= forge.pushers(seen_now)
+    assert any("push to feature again" in notice for notice in lab.notices)
+
+
+def test_pushes_long_after_the_head_came_are_not_gone_through(lab: Lab) -> None:
+    forge = hidden(lab, "carol")
+    lab.fake.clock.advance(4 * 86400)
+    lab.project.pushes += [
+        replace(lab.project.pushes[-1], id=lab.fake.next_id(), ref="refs/heads/x", at=lab.fake.clock.tick())
+        for _ in range(1001)
+    ]
+    assert forge.pushers(forge.pull_request(1)) == {"alice", "carol"}
+    assert not lab.notices
+
+
+# --- whose word is none
+
+
+def test_an_approving_note_is_taken_back_with_the_approval(lab: Lab) -> None:
+    pull = lab.opened()
+    lab.forge().report_check(pull.head, plan_report())
+    pull.comment("bob", APPROVE)
+    pull.approve("bob")
+    pull.unapprove("bob")
+    assert words(lab, pull.number) == {}
+    pull.comment("carol", "unapproved this merge request")
+    pull.comment("carol", APPROVE)
+    pull.comment("bob", APPROVE)
+    assert {who: word.sha for who, word in words(lab, pull.number).items()} == {"bob": pull.head, "carol": pull.head}
+
+
+def test_an_access_token_approves_nothing(lab: Lab) -> None:
+    pull = lab.opened()
+    other = lab.fake.project_token(lab.project, "maintainer").login
+    for login in (lab.us, other, "bob"):
+        pull.approve(login)
+    said = words(lab, pull.number)
+    assert {who: bool(word.void) for who, word in said.items()} == {lab.us: True, other: True, "bob": False}
+
+
+@pytest.mark.parametrize(
+    "changed",
+    [{"state": "banned"}, {"state": "deactivated"}, {"membership_state": "awaiting"}, {"expires_at": "{today}"}],
+)
+def test_a_member_whose_time_is_over_may_not_write(
+    lab: Lab, monkeypatch: pytest.MonkeyPatch, changed: dict[str, str]
+) -> None:
+    today = lab.fake.clock.tick()[:10]
+    usual = shapes.member
+
+    def member(fake: Any, login: str, level: int) -> dict[str, Any]:
+        given = {name: value.format(today=today) for name, value in changed.items()} if login == "bob" else {}
+        return {**usual(fake, login, level), **given}
+
+    monkeypatch.setattr(shapes, "member", member)
+    forge = lab.forge()
+    assert [forge.may_write(who) for who in ("alice", "bob")] == [True, False]

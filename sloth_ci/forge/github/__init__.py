@@ -83,8 +83,8 @@ class GitHub:
     def pull_request(self, number: int) -> PullRequest:
         return pulls.pull_request(self._client, number)
 
-    def pull_request_of(self, sha: str) -> PullRequest | None:
-        return pulls.pull_request_of(self._client, sha)
+    def pull_request_of(self, sha: str, into: str) -> PullRequest | None:
+        return pulls.pull_request_of(self._client, sha, into)
 
     def pull_request_from(self, repository: str, branch: str, sha: str) -> PullRequest | None:
         return pulls.pull_request_from(self._client, repository, branch, sha)

@@ -32,14 +32,14 @@ def pull_request(client: Client, number: int) -> PullRequest:
     return pull_of(client.get(f"read pull request #{number}", f"{client.here}/pulls/{number}", READ))
 
 
-def pull_request_of(client: Client, sha: str) -> PullRequest | None:
-    """The one that brought a commit to its branch, else the open one whose head it is."""
+def pull_request_of(client: Client, sha: str, into: str) -> PullRequest | None:
+    """The one that brought a commit to the branch `into`, else the open one whose head it is."""
     what = f"find the pull request of {sha[:10]}"
     try:
         listed = client.pages(what, f"{client.here}/commits/{sha}/pulls", READ)
     except Invalid:
         listed = []  # "No commit found for SHA": nobody has pushed it
-    found = [pull_of(pull) for pull in listed] or _named(client, sha)
+    found = [pull for pull in map(pull_of, listed) if pull.base_branch == into] or _named(client, sha, into)
     merged = [pull for pull in found if pull.state == "merged"]
     # A rebase brings several commits, and only the last of them is the `merge_commit_sha`.
     merged.sort(key=lambda pull: (pull.merge_sha == sha, pull.number), reverse=True)
@@ -61,7 +61,7 @@ def pull_request_from(client: Client, repository: str, branch: str, sha: str) ->
     return next((pull for pull in found if pull.head_sha == sha), None)
 
 
-def _named(client: Client, sha: str) -> list[PullRequest]:
+def _named(client: Client, sha: str, into: str) -> list[PullRequest]:
     """Those that the message names, for the first seconds after a merge in which GitHub's index does not know it."""
     try:
         commit = client.get(f"read commit {sha[:10]}", f"{client.here}/commits/{sha}", "contents: read")
@@ -70,7 +70,7 @@ def _named(client: Client, sha: str) -> list[PullRequest]:
     except (Missing, Invalid):
         return []
     # Anybody can write a number into a message: only what GitHub itself says about the pull request counts.
-    return [pull for pull in found if pull.state == "merged" and pull.merge_sha == sha]
+    return [pull for pull in found if pull.state == "merged" and pull.merge_sha == sha and pull.base_branch == into]
 
 
 class OpenPulls(NamedTuple):

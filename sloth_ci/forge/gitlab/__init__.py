@@ -120,8 +120,8 @@ class GitLab:
         self._known(found)
         return found
 
-    def pull_request_of(self, sha: str) -> PullRequest | None:
-        return self._known(merges.pull_request_of(self._client, sha))
+    def pull_request_of(self, sha: str, into: str) -> PullRequest | None:
+        return self._known(merges.pull_request_of(self._client, sha, into))
 
     def pull_request_from(self, repository: str, branch: str, sha: str) -> PullRequest | None:
         return self._known(merges.pull_request_from(self._client, repository, branch, sha))

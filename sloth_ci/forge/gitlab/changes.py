@@ -18,10 +18,10 @@ _BLOCK = re.compile(r"\n*<!-- sloth-ci:changes (\{.*\}) -->\s*\Z")
 
 
 def digest_of(changes: Changes) -> str:
-    """Sixteen hexadecimal digits that stand for all of them; empty where there are none."""
+    """32 hexadecimal digits that stand for all of them, too many for two plans that share them to be found; empty where there are none."""
     if not changes:
         return ""
-    return sha256(json.dumps(dict(changes), sort_keys=True).encode()).hexdigest()[:16]
+    return sha256(json.dumps(dict(changes), sort_keys=True).encode()).hexdigest()[:32]
 
 
 def read_changes(note: str) -> dict[str, dict[str, str]]:

@@ -31,23 +31,24 @@ def _tip(client: Client, branch: str) -> str:
     return str(client.get(f"see where {branch} is", path, READ_BY_JOB)["id"])
 
 
-def pull_request_of(client: Client, sha: str) -> PullRequest | None:
-    """The one that brought a commit to its branch, else the open one whose head it is."""
+def pull_request_of(client: Client, sha: str, into: str) -> PullRequest | None:
+    """The one that brought a commit to the branch `into`, else the open one whose head it is."""
     path = f"{client.here}/repository/commits/{sha}/merge_requests"
     try:
-        found = client.pages(f"find the merge request of {sha[:10]}", path, READ_BY_JOB)
+        listed = client.pages(f"find the merge request of {sha[:10]}", path, READ_BY_JOB)
     except (Missing, Invalid):
-        found = []  # nobody has pushed that commit
+        listed = []  # nobody has pushed that commit
+    found = [one for one in listed if one["target_branch"] == into]
     merged = [one for one in found if one["state"] == "merged"]
     # Of those that hold the commit somewhere, the one that ended in it.
     merged.sort(key=lambda one: (merge_sha_of(one) == sha, one["iid"]), reverse=True)
     opened = [one for one in found if one["state"] in ("opened", "locked") and one["sha"] == sha]
     if merged or opened:
         return pull_request(client, [*merged, *opened][0]["iid"])
-    return _named(client, sha)
+    return _named(client, sha, into)
 
 
-def _named(client: Client, sha: str) -> PullRequest | None:
+def _named(client: Client, sha: str, into: str) -> PullRequest | None:
     """The one that the message names, for the moment after a merge in which GitLab's index does not know it."""
     try:
         path = f"{client.here}/repository/commits/{sha}"
@@ -56,7 +57,9 @@ def _named(client: Client, sha: str) -> PullRequest | None:
     except (Missing, Invalid):
         return None
     # Anybody can write a number into a message: only what GitLab itself says about the merge request counts.
-    return next((pull for pull in found if pull.state == "merged" and pull.merge_sha == sha), None)
+    return next(
+        (pull for pull in found if (pull.state, pull.merge_sha, pull.base_branch) == ("merged", sha, into)), None
+    )
 
 
 def pull_request_from(client: Client, repository: str, branch: str, sha: str) -> PullRequest | None:

@@ -4,12 +4,15 @@ from __future__ import annotations
 
 from typing import Any
 
+from msgspec.structs import replace
+
 from sloth_ci.core.errors import ForgeError
 from sloth_ci.core.review import Comment, PullRequest, Reaction
+from sloth_ci.core.slash import command_line
 from sloth_ci.forge.errors import Invalid, Missing
 from sloth_ci.forge.gitlab.changes import Changes, digest_of, read_changes, with_changes
 from sloth_ci.forge.gitlab.client import Client
-from sloth_ci.forge.gitlab.errors import READ_BY_JOB, WRITE
+from sloth_ci.forge.gitlab.errors import READ, READ_BY_JOB, WRITE
 from sloth_ci.forge.gitlab.payload import comment_of, login_of
 from sloth_ci.forge.gitlab.quick import without_actions
 
@@ -137,9 +140,14 @@ class Notes:
         return url
 
     def find(self, number: int, note: int) -> Comment:
-        """One, as it is now."""
+        """One, as it is now. Whoever has the trigger's token can send the event of an old one again."""
         path = f"{self._client.here}/merge_requests/{number}/notes/{note}"
-        return comment_of(self._client.get(f"read note {note}", path, READ_BY_JOB))
+        found = comment_of(self._client.get(f"read note {note}", path, READ_BY_JOB))
+        if not self._client.has_token or command_line(found.body) is None:
+            return found
+        given = self._client.pages(f"read the reactions to note {note}", f"{path}/award_emoji", READ)
+        ours = {one["name"] for one in given if login_of(one.get("user")) == self._client.login}
+        return replace(found, answered=not ours.isdisjoint({_EMOJI["+1"], _EMOJI["-1"]}))
 
     def react(self, number: int, note: int, reaction: Reaction) -> None:
         """Acknowledge one with an emoji. A second time changes nothing."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping, Sequence
+from datetime import UTC, datetime, timedelta
 from math import floor
 from typing import Any
 from urllib.parse import quote
@@ -22,11 +23,15 @@ from sloth_ci.forge.gitlab.notes import Notes
 from sloth_ci.forge.gitlab.payload import is_edited, login_of, seconds_of
 from sloth_ci.forge.gitlab.statuses import Statuses
 
+_PAGES_OF_PUSHES = 10
 _MAY_PUSH = 30
 """The role Developer, as a number."""
 _ROLES: Mapping[Role, int] = {"developer": 30, "maintainer": 40, "owner": 50}
 _APPROVED = "approved this merge request"
 """The system note of it: people cannot write one of those."""
+_TAKEN_BACK = "unapproved this merge request"
+_BOT = re.compile(r"(?:project|group)_\d+_bot(?:_|\d|\Z)")
+"""The account of an access token of a project or a group."""
 _PRIVATE = re.compile(r"(?P<id>\d+)-(?P<login>[^@]+)@users\.noreply\.", re.IGNORECASE)
 """The address that GitLab commits with for somebody who shows none."""
 
@@ -54,7 +59,12 @@ class People:
     def may_write(self, person: str) -> bool:
         """Whether somebody may push. Members of the groups above, and of groups that were invited, are members, too."""
         member = self._member(person)
-        return member is not None and member["access_level"] >= _MAY_PUSH and member.get("state") != "blocked"
+        if member is None or member["access_level"] < _MAY_PUSH:
+            return False
+        ended = member.get("expires_at")  # a day; GitLab takes the member away at some time of it
+        today = datetime.fromtimestamp(self._client.clock(), UTC).date().isoformat()
+        active = {member.get("state") or "active", member.get("membership_state") or "active"} == {"active"}
+        return active and not (ended and ended <= today)
 
     def _member(self, person: str) -> Any | None:
         self._list_members()
@@ -100,8 +110,17 @@ class People:
                 words[word.person] = word
         # GitLab keeps these until their person approves or takes them back there.
         words |= {word.person: word for word in self._against(pull)}
-        known = [msgspec.structs.replace(word, may_write=self.may_write(word.person)) for word in words.values()]
+        known = [
+            msgspec.structs.replace(word, may_write=self.may_write(word.person), void=self._void(word.person))
+            for word in words.values()
+        ]
         return sorted(known, key=lambda word: word.at)
+
+    def _void(self, person: str) -> str:
+        """Why somebody's approval is none: jobs of merge requests may have a token, and so has whoever changes such a job."""
+        if person == self._client.login:
+            return "is whom SLOTH_TOKEN belongs to"
+        return "is an access token, and no person" if _BOT.match(person) else ""
 
     def _given(self, number: int) -> list[Any]:
         """The approvals that stand."""
@@ -164,10 +183,19 @@ class People:
 
     def _by_comment(self, pull: PullRequest) -> list[Review]:
         """Notes that approve. What was edited says today what it may not have said when it was written."""
+        notes = self._notes.known(pull.number)
+        taken_back = {
+            login_of(note["author"]): int(note["id"])
+            for note in sorted(notes, key=lambda note: int(note["id"]))
+            if note["system"] and note["body"] == _TAKEN_BACK
+        }
         approving = [
             note
-            for note in self._notes.known(pull.number)
-            if not note["system"] and not is_edited(note) and _approves(note["body"])
+            for note in notes
+            if not note["system"]
+            and not is_edited(note)
+            and _approves(note["body"])
+            and int(note["id"]) > taken_back.get(login_of(note["author"]), 0)
         ]
         if not approving:
             return []
@@ -222,28 +250,40 @@ class People:
         return frozenset(people | logins | self._pushed(pull, {one["id"] for one in commits} | {pull.head_sha}))
 
     def _pushed(self, pull: PullRequest, shas: set[str]) -> set[str]:
-        """By GitLab's own record, which has the last 100 pushes to the project on its first page."""
+        """By GitLab's own record of pushes, up to the days after the head came.
+
+        It has a push of many branches as one, which names none of them: whoever made such a one may have pushed here. Where
+        so much was pushed that the end of the record is not reached before the head's own push, anybody may have.
+        """
         if pull.fork:
             return set()
+        came = [seconds_of(one["created_at"]) for one in self._versions(pull.number) if one["head_commit_sha"] in shas]
+        days: dict[str, str] = {}
+        if came:  # a filter of whole days, in GitLab's own time zone
+            days["before"] = (datetime.fromtimestamp(max(came), UTC).date() + timedelta(days=2)).isoformat()
         try:
-            found = self._client.pages(
+            found, more = self._client.some_pages(
                 f"see who pushed to {pull.head_branch}",
                 f"{self._client.here}/events",
                 READ,
-                most=1,
+                most=_PAGES_OF_PUSHES,
                 action="pushed",
                 sort="desc",
+                **days,
             )
         except (Missing, Denied):
             return set()
-        pushes = [(one, one.get("push_data") or {}) for one in found]
-        return {
-            login_of(one.get("author"))
-            for one, push in pushes
-            if push.get("ref_type") == "branch"
-            and push.get("ref") == pull.head_branch
-            and push.get("commit_to") in shas
-        }
+        pushes = [(login_of(one.get("author")), one.get("push_data") or {}) for one in found]
+        here = [(who, push) for who, push in pushes if push.get("ref") == pull.head_branch and _of_branches(push)]
+        people = {who for who, push in here if push.get("commit_to") in shas}
+        people |= {who for who, push in pushes if not push.get("ref") and _of_branches(push)}
+        if more and all(push.get("commit_to") != pull.head_sha for _, push in here):
+            self._client.notice(
+                f"so much was pushed since that it cannot be told who pushed {pull.head_sha[:10]}, and no approval of "
+                f"{pull.name} counts: push to {pull.head_branch} again"
+            )
+            people |= set(self._users)
+        return people
 
     # --- what they own
 
@@ -326,6 +366,10 @@ def _has_address(member: Any | None, email: str) -> bool:
     return member is not None and email.lower() in {
         str(member.get(key) or "").lower() for key in ("public_email", "email")
     }
+
+
+def _of_branches(push: Mapping[str, Any]) -> bool:
+    return bool(push.get("ref_type") == "branch")
 
 
 def _approves(body: str | None) -> bool:

@@ -25,7 +25,7 @@ _STATES: Mapping[Conclusion, str] = {
 }
 _UNFINISHED = ("pending", "running")
 _DIGEST = r"[0-9A-Za-z]+(?:\.[0-9A-Za-z]+)?"
-_IDENTITY = re.compile(rf" · plan ({_DIGEST})(?: · changes ([0-9a-f]{{16}}))?\Z")
+_IDENTITY = re.compile(rf" · plan ({_DIGEST})(?: · changes ([0-9a-f]{{32}}))?\Z")
 
 
 class Identity(NamedTuple):

@@ -271,7 +271,7 @@ def approval_rule(found: MergeRequest, rule: Rule) -> dict[str, Any]:
 
 
 def push(project: Project, found: Push) -> dict[str, Any]:
-    """A push, as an event."""
+    """A push, as an event. One of many branches (without a `ref`) is one event that names none: app/services/bulk_push_event_payload_service.rb."""
     zero = "0" * 40
     made, gone = found.before == zero, found.after == zero
     kind = "tag" if found.ref.startswith("refs/tags/") else "branch"
@@ -292,11 +292,11 @@ def push(project: Project, found: Push) -> dict[str, Any]:
             "commit_count": found.commits,
             "action": "created" if made else "removed" if gone else "pushed",
             "ref_type": kind,
-            "commit_from": None if made else found.before,
-            "commit_to": None if gone else found.after,
-            "ref": found.ref.split("/", 2)[2],
+            "commit_from": None if made or not found.ref else found.before,
+            "commit_to": None if gone or not found.ref else found.after,
+            "ref": found.ref.split("/", 2)[2] if found.ref else None,
             "commit_title": found.title,
-            "ref_count": None,
+            "ref_count": None if found.ref else 4,
         },
         "author_username": found.login,
     }
