@@ -27,6 +27,9 @@ from sloth_ci.hook.refs import Push
 from sloth_ci.repo import Offline
 from sloth_ci.report.text import one_line
 
+_GRACE = 0.3
+"""Seconds in which the process may end by itself."""
+
 Key = tuple[str, str]
 """The id of a workflow and the commit."""
 
@@ -94,9 +97,11 @@ class Live:
         return Answers(found, previews, self._budget)
 
     def close(self) -> None:
-        """Cut it off, with all that it started."""
+        """Cut it off, with all that it started: a renderer is in a group of its own, and goes with what ends in order."""
         pid = self._process.pid
         if pid is not None and self._process.is_alive():
+            self._process.terminate()
+            self._process.join(_GRACE)
             with suppress(ProcessLookupError, PermissionError):
                 os.killpg(pid, signal.SIGKILL)
             self._process.kill()
@@ -125,6 +130,7 @@ def _ask(
     """In the process: the same plans as offline, each against its destination, told as soon as it is there."""
     with suppress(PermissionError):
         os.setpgid(0, 0)
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
     os.chdir(top)
     sys.stdout = sys.stderr = open(os.devnull, "w", encoding="utf-8")  # noqa: SIM115 (until the process ends)
     os.environ.clear()

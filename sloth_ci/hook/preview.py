@@ -36,6 +36,8 @@ class Previewed:
     """The push changes that branch itself, rather than what is merged into it."""
     base: str | None
     """What the remote has there; None where there is no such branch yet."""
+    branch: str | None
+    """What is pushed, by its name at the remote."""
     builtin: bool
     """Nobody declared it: the repository has no workflow file."""
     plan: Plan | None = None
@@ -49,6 +51,11 @@ class Previewed:
     def name(self) -> str:
         """What people call it."""
         return self.workflow.environment or self.workflow.name
+
+    @property
+    def unknown(self) -> bool:
+        """Whether nobody can tell from here what it would bring, which is no fault of the push."""
+        return self.error is not None and not isinstance(self.error, RenderFailed)
 
     @property
     def quiet(self) -> bool:
@@ -138,7 +145,7 @@ class Previews:
                 key = (workflow.id, commit)
                 if key not in found and run.session.branch_of(workflow) == target:
                     found.add(key)
-                    yield run, Previewed(workflow, commit, target, pushed, base, run.builtin)
+                    yield run, Previewed(workflow, commit, target, pushed, base, push.branch, run.builtin)
 
     def _planned(self, run: Run, one: Previewed) -> Previewed:
         workflow, commit, base = one.workflow, one.commit, one.base

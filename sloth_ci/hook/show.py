@@ -39,8 +39,10 @@ def show(
 ) -> None:
     """Tell all of it. `took`: seconds. `answers`: what destinations said; None where none was asked."""
     screen = screen_of(stderr, environ=environ)
-    loud = [one for one in previews if not one.quiet]
-    notes = [[(f"sloth-ci: {one_line(note, 300)}", "dim")] for note in dict.fromkeys(said)]
+    loud = [one for one in previews if not one.quiet and not one.unknown]
+    told = [*said, *(_unknown(one) for one in previews if one.unknown)]
+    notes: list[Row] = [[(f"sloth-ci: {one_line(note, 400)}", "dim")] for note in dict.fromkeys(told)]
+    previews = [one for one in previews if not one.unknown]
     if not loud:
         if previews and not all(one.builtin and _is_empty(one) for one in previews):
             row: Row = [("sloth-ci: nothing deployed changes", "text"), (f" ({took:.1f} s)", "dim")]
@@ -56,6 +58,12 @@ def show(
     drawn = section_rows(sections, min(columns, screen.columns), max(4, height - len(foot) - 2), screen.glyphs)
     written = _write(loud, git_dir, page=drawn.cut)
     screen.show([head, *drawn.rows, *foot, _last(loud, written, took)])
+
+
+def _unknown(one: Previewed) -> str:
+    assert one.error is not None
+    hint = f" ({one.error.hint})" if one.error.hint else ""
+    return f"no preview of {one.name}: {one.error.message}{hint}"
 
 
 def _headline(loud: Sequence[Previewed]) -> Row:
@@ -77,7 +85,7 @@ def _several(loud: Sequence[Previewed]) -> bool:
 def _section(one: Previewed, *, several: bool) -> Section:
     name = f"{one.name} ({one.workflow.name})" if one.workflow.environment else one.name
     if several:
-        name = f"{name} at {one.commit[:10]}"
+        name = f"{name}, from {one.branch or one.commit[:10]}"
     return Section(name, one.plan, tuple(_problems(one.error)), one.notes)
 
 

@@ -104,6 +104,12 @@ def remotes(
     return [found[name] for name in sorted(found, key=lambda name: (name != "", name != "origin"))]
 
 
+def is_partial(config: Mapping[str, list[str]]) -> bool:
+    """Whether a clone has left objects out that Git fetches when they are wanted."""
+    promised = any(key.startswith("remote.") and key.endswith(".promisor") for key in config)
+    return promised or "extensions.partialclone" in config
+
+
 def named_remotes(
     config: Mapping[str, list[str]], root: Path, environ: Mapping[str, str]
 ) -> dict[str, tuple[Address, Credentials | None]]:

@@ -19,7 +19,7 @@ from sloth_ci.core.workflow import RepositorySpec
 from sloth_ci.repo import git
 from sloth_ci.repo.address import Address, parse_address
 from sloth_ci.repo.cache import CacheEntry
-from sloth_ci.repo.checkout import Checkout, find_checkout, named_remotes, read_config, remotes
+from sloth_ci.repo.checkout import Checkout, find_checkout, is_partial, named_remotes, read_config, remotes
 from sloth_ci.repo.credentials import Login, login_for
 from sloth_ci.repo.errors import GitError
 from sloth_ci.repo.fetching import Fetcher
@@ -134,7 +134,7 @@ class Repository:
         """Who commits that are made here are by."""
         self.remote = Remote(login.address, login, checkout.git_dir, env, self.display) if login else None
         """None where the checkout has no remote: then it is its own authority."""
-        if login and "extensions.partialclone" in config:
+        if login and is_partial(config):
             # Any command may fetch what a partial clone left out, so all of them need the login.
             env = self._stack.enter_context(login.environment(env))
         self.offline = offline is not None

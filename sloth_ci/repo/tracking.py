@@ -14,7 +14,7 @@ from typing import TypeVar
 from sloth_ci.core.errors import RepositoryError
 from sloth_ci.repo import git
 from sloth_ci.repo.address import Address
-from sloth_ci.repo.checkout import Checkout
+from sloth_ci.repo.checkout import Checkout, is_partial
 from sloth_ci.repo.errors import GitError
 from sloth_ci.repo.fetching import Fetcher
 from sloth_ci.repo.remote import RemoteRefs
@@ -71,7 +71,7 @@ class TrackingFetcher(Fetcher):
         super().__init__(None, checkout.git_dir, checkout.common_dir, env, None)
         self._config = config
         self._offline = offline
-        self._partial = "extensions.partialclone" in config
+        self._partial = is_partial(config)
 
     @property
     def name(self) -> str | None:

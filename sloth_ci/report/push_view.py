@@ -19,6 +19,7 @@ from sloth_ci.report.text import one_line
 _FIELDS = 24
 """Lines of fields in one workflow, where there is room for all of it."""
 _CONFLICT_LINES = 3
+_IMPACT = len("critical ")
 _LEAST = 2
 """Lines of a workflow whose rest has no room: its headline, and how much there is."""
 
@@ -158,14 +159,15 @@ class _Section:
                     yield [("  ", "text"), self._view.bar(impact), *row]
 
     def _lines(self) -> Iterator[tuple[Impact, Row]]:
-        """One line a change, without headings: the bar has the colour of its impact."""
+        """One line a change, with its impact in words: there is no room for headings."""
         plan = self._section.plan
         ordered = sorted(plan.changes, key=lambda change: -change.impact) if plan else []
-        self._view.measure(ordered)
+        view = PlanView(self._view.columns - _IMPACT, "auto", self._view.glyphs, ())
+        view.measure(ordered)
         for change in ordered:
-            row = next(iter(self._view.change(change, 0)))
-            line: Row = [("  ", "text"), self._view.bar(change.impact), *row, (f"  {change.impact}", "dim")]
-            yield change.impact, trim(line, self._view.columns, self._view.glyphs.ellipsis)
+            word = str(change.impact)
+            row: Row = [("  ", "text"), view.bar(change.impact), (word.ljust(_IMPACT), word)]
+            yield change.impact, [*row, *next(iter(view.change(change, 0)))]
 
     def _notes(self) -> Iterator[Row]:
         mark = (f"{self._view.glyphs.warning} ", "warn")
