@@ -12,7 +12,7 @@ from typing import Any, NamedTuple
 from msgspec.structs import replace
 
 from sloth_ci.baselua import BaseLua
-from sloth_ci.core.errors import SlothError
+from sloth_ci.core.errors import SlothError, UsageError
 from sloth_ci.core.events import ItemState, Level
 from sloth_ci.core.objects import Manifest
 from sloth_ci.core.plan import Plan
@@ -28,7 +28,8 @@ from sloth_ci.hook.staged import Staged
 from sloth_ci.render import candidates, load_bodies
 from sloth_ci.render.detect import CHART_FILE, KUSTOMIZATION_FILES, below_any
 from sloth_ci.render.tools import ToolMissing
-from sloth_ci.repo import Elsewhere, Offline, Repository, open_repository
+from sloth_ci.repo import Elsewhere, Offline, Repository, git, open_repository
+from sloth_ci.repo.checkout import Checkout, named_remotes, read_config
 from sloth_ci.repo.tree import show_path
 from sloth_ci.startup import Options, Run, cache_dir, start
 
@@ -63,7 +64,7 @@ class Checked(NamedTuple):
 
 def check(found: Staged, environ: Mapping[str, str]) -> Checked:
     """Check what is staged. Nothing is asked of the network. Raises SlothError where sloth-ci itself cannot go on."""
-    offline = Offline(checkout=found.checkout)
+    offline = _offline(found.checkout, environ)
     spec, top, cache = RepositorySpec(url="."), found.checkout.root, cache_dir(environ)
     with closing(open_repository(spec, cwd=top, environ=environ, cache_dir=cache, offline=offline)) as repository:
         changed = frozenset(change.path for change in repository.changed(found.bases[0], found.commit))
@@ -72,6 +73,14 @@ def check(found: Staged, environ: Mapping[str, str]) -> Checked:
         looking = _Look(repository, found, offline, environ, changed)
         looking.look()
         return Checked(tuple(sorted(looking.findings)), looking.notes, looking.source)
+
+
+def _offline(checkout: Checkout, environ: Mapping[str, str]) -> Offline:
+    """Branch strategies ask for the default branch of the remote: as this machine saw it last."""
+    config = read_config(checkout.git_dir, git.environment(environ))
+    names = list(named_remotes(config, checkout.root, environ))
+    remote = "origin" if "origin" in names else names[0] if len(names) == 1 else None
+    return Offline(remote, default="main", checkout=checkout, config=config)
 
 
 class _Look:
@@ -99,15 +108,16 @@ class _Look:
     def look(self) -> None:
         """Read the workflow file as it is staged, and check what it declares."""
         lua = self._lua(self._found.commit)
-        changed = lua.path in self._changed
         try:
             run = self._start(lua)
         except SlothError as error:
-            changed = changed or bool(lua.changed_by(self._found.bases[0]))
-            self._lua_broken(lua, error, changed=changed)
+            # What this machine lacks is no fault of the file.
+            ours = isinstance(error, UsageError) and bool(lua.changed_by(self._found.bases[0]))
+            self._lua_broken(lua, error, changed=ours)
             return
         with closing(run):
-            before = self._before(run) if lua.changed_by(self._found.bases[0]) else None
+            changed = not run.builtin and lua.changed_by(self._found.bases[0])
+            before = self._before(run) if changed else None
             for workflow in self._workflows(run):
                 if before is None or before.get(workflow.id) == workflow:
                     self._workflow(run, workflow, self._found.bases)

@@ -265,3 +265,17 @@ def test_ctrl_c_says_nothing_and_is_told_by_the_exit_code(
 def test_outside_of_a_repository_there_is_nothing_to_check(shop: Committing, tmp_path: Path) -> None:
     code, said = shop.check(cwd=tmp_path)
     assert (code, said) == (0, "sloth-ci: nothing was checked: this is no work tree of Git, so nothing is staged\n")
+
+
+def test_a_branch_strategy_needs_no_remote_and_no_commit(git_repo: Callable[..., GitRepo]) -> None:
+    lua = LUA.replace(" }", ', branch_strategy = "github-flow" }')
+    shop = Committing(git_repo())
+    shop.stage({**BASE, "sloth.lua": lua})
+    assert shop.commit() == (True, "")
+    shop.repo.git("remote", "add", "origin", "https://git.example.com/a/b.git")
+    shop.repo.git("checkout", "--quiet", "--detach")
+    shop.stage({"deploy/web.yaml": deployment(field="replcas")})
+    done = shop.commit()
+    assert done.lines[0].startswith("deploy/web.yaml:6: ")
+    shop.stage({"deploy/web.yaml": deployment("b")})
+    assert shop.commit() == (True, "")
