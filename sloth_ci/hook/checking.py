@@ -254,7 +254,7 @@ class _Look:
         custom = [one for one in new if one.ref.group not in native]
         session = run.session
         own = definitions_for(custom, rendered, self._repository, self._found.commit, session.cache_dir)
-        return known(workflow.destination, session.root, session.environ, session.cache_dir, own)
+        return known(workflow.destination, session.root, session.environ, session.cache_dir, own, now=session.clock())
 
     def _about(self, manifest: Manifest, what: str, place: Sequence[str | int]) -> None:
         """A finding on the line of the field. What is missing is to be written into the one around it."""

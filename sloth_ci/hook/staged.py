@@ -52,7 +52,11 @@ class Unready(RepositoryError):
 
 
 def staged(environ: Mapping[str, str], cwd: Path) -> Staged:
-    """Write down what is in the index. Raises Unready with unmerged files or outside of a work tree, GitError."""
+    """Write down what is in the index.
+
+    Where the pre-commit framework says from which commit to which (`pre-commit run --from-ref A --to-ref B`), it is these. Raises
+    Unready with unmerged files or outside of a work tree, GitError.
+    """
     env = git.environment(environ) | {name: environ[name] for name in _WHERE if environ.get(name)}
     asked = ["--git-dir", "--git-common-dir", "--git-path", "index", "--show-toplevel"]
     done = git.call(["rev-parse", "--path-format=absolute", *asked], cwd=cwd, env=env)
@@ -62,6 +66,10 @@ def staged(environ: Mapping[str, str], cwd: Path) -> Staged:
         raise git.failure(["rev-parse"], done, env=env, what="cannot find out what is staged")
     git_dir, common, index, top = (Path(os.fsdecode(line)) for line in done.out.removesuffix(b"\n").split(b"\n"))
     checkout = Checkout(git_dir, common, top)
+    span = environ.get("PRE_COMMIT_FROM_REF"), environ.get("PRE_COMMIT_TO_REF")
+    if span[0] and span[1]:
+        before, after = (_commit(name, checkout, env) for name in span if name)
+        return Staged(checkout, after, (before,))
     tree = _tree_of(index, checkout, env)
     bases = _bases(checkout, env)
     commit = git.run(
@@ -84,6 +92,11 @@ def _tree_of(index: Path, checkout: Checkout, env: Mapping[str, str]) -> str:
         if unmerged:
             raise Unready(f"{plural(len(unmerged), 'file')} not merged yet")
         raise git.failure(args, done, env=env, what="cannot read what is staged")
+
+
+def _commit(name: str, checkout: Checkout, env: Mapping[str, str]) -> str:
+    args = ["rev-parse", "--verify", f"{git.plain_argument(name, 'revision')}^{{commit}}"]
+    return git.run(args, git_dir=checkout.git_dir, env=env, what=f"cannot find {name}").decode().strip()
 
 
 def _bases(checkout: Checkout, env: Mapping[str, str]) -> tuple[str, ...]:

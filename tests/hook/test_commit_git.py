@@ -126,6 +126,18 @@ def test_a_repository_with_sha256(tmp_path: Path, git_repo: Callable[..., GitRep
     assert shop.commit().lines[0] == SAID
 
 
+def test_a_span_of_commits_as_the_pre_commit_framework_names_it(shop: Committing) -> None:
+    before = shop.repo.head
+    shop.stage({"deploy/web.yaml": WRONG})
+    assert shop.commit("--no-verify").made
+    assert shop.check() == (0, "")
+    code, said = shop.check(environ={"PRE_COMMIT_FROM_REF": before, "PRE_COMMIT_TO_REF": "HEAD"})
+    assert (code, said.splitlines()[0]) == (4, SAID)
+    code, said = shop.check(environ={"PRE_COMMIT_FROM_REF": "--all", "PRE_COMMIT_TO_REF": "HEAD"})
+    assert code == 0
+    assert said.startswith("sloth-ci: nothing was checked: the revision '--all' starts with a dash")
+
+
 # --- which folder --------------------------------------------------------------------------------------------------
 
 

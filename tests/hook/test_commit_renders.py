@@ -6,6 +6,7 @@ import itertools
 import os
 import subprocess
 import sys
+import time
 from collections.abc import Callable
 from pathlib import Path
 
@@ -275,7 +276,7 @@ def test_a_cluster_that_was_seen_counts_with_its_version(git_repo: Callable[...,
     fields = {name: node for name, node in spec.fields.items() if name != "revisionHistoryLimit"}
     nodes["io.k8s.api.apps.v1.DeploymentSpec"] = msgspec.structs.replace(spec, fields=fields)
     only = {key: name for key, name in kinds.items() if key.startswith("apps/v1/")}
-    found = Remembered("v1.30.1", 0.0, ("apps/v1", "v1"), {"apps/v1": ("x", Definitions(nodes, only))})
+    found = Remembered("v1.30.1", time.time(), ("apps/v1", "v1"), {"apps/v1": ("x", Definitions(nodes, only))})
     folder = Path(os.environ["XDG_CACHE_HOME"]) / "sloth-ci/schemas"
     folder.mkdir(parents=True)
     key = find_access(DestinationSpec(kubeconfig=str(config), context="prod"), home, os.environ).key

@@ -20,7 +20,7 @@ from sloth_ci.core.schema import Definitions, Schemas, definitions_of_crd, kind_
 from sloth_ci.core.workflow import DestinationSpec
 from sloth_ci.core.yaml import YamlError, flatten, parse
 from sloth_ci.destinations.kubernetes.cluster import Cluster, connect
-from sloth_ci.destinations.kubernetes.schemas import BUNDLED, FRESH, bundled, known, remember
+from sloth_ci.destinations.kubernetes.schemas import BUNDLED, FRESH, KEPT, bundled, known, remember
 from support.cluster import ControlPlane
 from support.mutants import mutants
 from support.proxy import FaultProxy
@@ -48,6 +48,7 @@ def test_the_bundled_schema_is_what_the_server_says(cluster: Cluster) -> None:
     assert live.kinds == bundle.definitions.kinds
     assert live.nodes == bundle.definitions.nodes
     assert BUNDLED.stat().st_size < 200_000
+    assert bundle.version in (BUNDLED.parent / "README.md").read_text(encoding="utf-8")
 
 
 def test_what_was_proven_of_pods_and_deployments_still_is(trial: Trial) -> None:
@@ -253,11 +254,11 @@ def test_what_a_cluster_said_counts_before_what_came_with_the_package(
     cluster: Cluster, control_plane: ControlPlane, tmp_path: Path
 ) -> None:
     spec = spec_of(control_plane.admin)
-    without = known(spec, tmp_path, os.environ, tmp_path)
+    without = known(spec, tmp_path, os.environ, tmp_path, now=NOW)
     assert without.source == f"Kubernetes {bundled().version}"
     found = remember(cluster, tmp_path, {"apps/v1"}, now=NOW)
     assert found is not None
-    with_it = known(spec, tmp_path, os.environ, tmp_path)
+    with_it = known(spec, tmp_path, os.environ, tmp_path, now=NOW)
     assert with_it.source == f"Kubernetes {found.version}, as test had it"
     wrong = {"apiVersion": "apps/v1", "kind": "Deployment", "metadata": {"name": "a"}, "spec": {"replica": 1}}
     assert [str(fault) for fault in with_it.schemas.faults(wrong)] == [str(f) for f in without.schemas.faults(wrong)]
@@ -265,7 +266,9 @@ def test_what_a_cluster_said_counts_before_what_came_with_the_package(
     assert without.schemas.faults(old) == []
     gone = "apiVersion: the cluster no longer serves batch/v1beta1, write batch/v1"
     assert [str(fault) for fault in with_it.schemas.faults(old)] == [gone]
-    elsewhere = known(DestinationSpec(directory="out"), tmp_path, os.environ, tmp_path)
+    later = known(spec, tmp_path, os.environ, tmp_path, now=NOW + KEPT)
+    assert later.source == without.source, "it may have been upgraded"
+    elsewhere = known(DestinationSpec(directory="out"), tmp_path, os.environ, tmp_path, now=NOW)
     assert elsewhere.source == without.source
 
 
@@ -277,7 +280,7 @@ def test_a_newer_cluster_is_not_held_to_an_older_package(
     newer = msgspec.structs.replace(found, version="v1.99.0", documents={})
     file = tmp_path / "schemas" / f"{cluster.key}.json"
     file.write_bytes(msgspec.json.encode(newer))
-    schemas = known(spec_of(control_plane.admin), tmp_path, os.environ, tmp_path).schemas
+    schemas = known(spec_of(control_plane.admin), tmp_path, os.environ, tmp_path, now=NOW).schemas
     pod = {
         "apiVersion": "v1",
         "kind": "Pod",
@@ -295,7 +298,8 @@ def test_a_damaged_memory_is_none(
     folder.mkdir()
     (folder / f"{cluster.key}.json").write_bytes(content)
     assert (
-        known(spec_of(control_plane.admin), tmp_path, os.environ, tmp_path).source == f"Kubernetes {bundled().version}"
+        known(spec_of(control_plane.admin), tmp_path, os.environ, tmp_path, now=NOW).source
+        == f"Kubernetes {bundled().version}"
     )
     assert remember(cluster, tmp_path, {"v1"}, now=NOW)
     assert [path.name for path in folder.iterdir()] == [f"{cluster.key}.json"]
@@ -315,7 +319,7 @@ def test_a_custom_kind_that_the_cluster_knows_is_known(
     assert definitions
     assert kind_key(version, "Lamp") in definitions.kinds
     remember(cluster, tmp_path, {version}, now=NOW)
-    schemas = known(spec_of(control_plane.admin), tmp_path, os.environ, tmp_path).schemas
+    schemas = known(spec_of(control_plane.admin), tmp_path, os.environ, tmp_path, now=NOW).schemas
     right = {"apiVersion": version, "kind": "Lamp", "metadata": {"name": "a"}, "spec": SPEC}
     assert schemas.faults(right) == []
     wrong = {**right, "spec": {**SPEC, "wats": 3, "socket": "E40"}}

@@ -29,6 +29,8 @@ if TYPE_CHECKING:
 BUNDLED: Final = Path(__file__).parent / "openapi" / "kubernetes.json.gz"
 FRESH: Final = 86400.0
 """Seconds for which a cluster is not asked again."""
+KEPT: Final = 30 * FRESH
+"""Seconds after which what a cluster said no longer counts: it may well have been upgraded since."""
 MOST: Final = 12
 """Documents that one look at a cluster brings at most."""
 _FOLDER: Final = "schemas"
@@ -78,14 +80,16 @@ def known(
     environ: Mapping[str, str],
     cache_dir: Path,
     own: Iterable[Definitions] = (),
+    *,
+    now: float,
 ) -> Known:
     """What is known for a destination. `own`: of the CustomResourceDefinitions of the repository, which count first.
 
-    Nothing is asked of any server.
+    Nothing is asked of any server. `now` is in Unix seconds.
     """
     bundle = bundled()
     said = _recalled(spec, root, environ, cache_dir)
-    if said is None:
+    if said is None or not 0 <= now - said[0].at < KEPT:
         schemas = Schemas([*own, bundle.definitions], closed=frozenset(bundle.versions))
         return Known(schemas, f"Kubernetes {bundle.version}")
     remembered, name = said
