@@ -7,7 +7,7 @@ import json
 import os
 import random
 import subprocess
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -21,10 +21,15 @@ from sloth_ci.core.workflow import DestinationSpec
 from sloth_ci.core.yaml import YamlError, flatten, parse
 from sloth_ci.destinations.kubernetes.cluster import Cluster, connect
 from sloth_ci.destinations.kubernetes.schemas import BUNDLED, FRESH, KEPT, bundled, known, remember
+from sloth_ci.engine.doctor import workflow_findings
+from support.bodies import deployment
 from support.cluster import ControlPlane
+from support.clusterworld import ClusterWorld
+from support.gitrepo import GitRepo
 from support.mutants import mutants
 from support.proxy import FaultProxy
 from support.waiting import until
+from support.world import configmap
 
 NOW = 1_800_000_000.0
 
@@ -324,3 +329,19 @@ def test_a_custom_kind_that_the_cluster_knows_is_known(
     assert schemas.faults(right) == []
     wrong = {**right, "spec": {**SPEC, "wats": 3, "socket": "E40"}}
     assert [fault.shown for fault in schemas.faults(wrong)] == ["spec.socket", "spec.wats"]
+
+
+def test_doctor_has_kept_what_the_hooks_check_against(
+    tmp_path: Path, git_repo: Callable[..., GitRepo], control_plane: ControlPlane, namespace: str
+) -> None:
+    world = ClusterWorld(tmp_path, git_repo, control_plane, namespace)
+    workflow = world.to_cluster()
+    world.push("one", {"k8s/web.yaml": deployment(), "k8s/a.yaml": configmap("a")})
+    with world.opened() as session:
+        found = {finding.name: finding for finding in workflow_findings(session, workflow)}
+        assert found["shop: schemas"].ok
+        assert found["shop: schemas"].detail == (
+            f"2 API versions of Kubernetes {bundled().version}, for the hooks to check against"
+        )
+        seen = known(workflow.destination, session.root, session.environ, session.cache_dir, now=session.clock())
+        assert seen.source == f"Kubernetes {bundled().version}, as test had it"
