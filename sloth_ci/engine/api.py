@@ -52,6 +52,11 @@ class Api:
         """Whether every mutation is a dry-run."""
         return self._session.rehearsal
 
+    @property
+    def _declares_only(self) -> bool:
+        """A hook reads the file to know what it declares: no destination is asked, whatever else it says at its top."""
+        return self._session.offline is not None
+
     def register_repository(self, table: dict[str, object]) -> str:
         """`gitops.register_repository{}`: returns the id."""
         spec = read_table(table, RepositorySpec, "gitops.register_repository")
@@ -132,7 +137,10 @@ class Api:
         from sloth_ci.engine.preview import preview
         from sloth_ci.report.document import plan_document
 
-        plan = preview(self._session, self._session.workflow(workflow_id))
+        workflow = self._session.workflow(workflow_id)
+        if self._declares_only:
+            return None
+        plan = preview(self._session, workflow)
         self.plans[workflow_id] = plan
         if not plan.changes and not plan.conflicts and not plan.warnings:
             return None
@@ -166,6 +174,8 @@ class Api:
 
     def _outcome(self, run: Callable[[Session], tuple[bool, str | None]]) -> tuple[bool, str | None]:
         """An outcome is a value: what stops a sync or a rollback is told to the script, which decides."""
+        if self._declares_only:
+            return True, None
         session = replace(self._session, stop=self._session.stop.child())
         self._running[get_ident()] = session.stop
         try:
@@ -189,7 +199,10 @@ class Api:
         """The table of DESIGN's `get_workflow_status`."""
         from sloth_ci.engine.status import status
 
-        return status(self._session, self._session.workflow(workflow_id))
+        workflow = self._session.workflow(workflow_id)
+        if self._declares_only:
+            return {**self.workflow_info(workflow_id), "id": workflow_id, "status": "active", "dry_run": True}
+        return status(self._session, workflow)
 
     def list_workflows(self) -> list[dict[str, object]]:
         """Every declared workflow, without asking any remote."""
@@ -197,7 +210,7 @@ class Api:
 
     def start_auto_sync(self) -> None:
         """In a CI job: one pass, now. Elsewhere the loop starts when the file has run to its end."""
-        if self._session.environ.get("CI"):
+        if self._session.environ.get("CI") and not self._declares_only:
             from sloth_ci.engine.controller import one_pass
 
             for turn in one_pass(self._session):

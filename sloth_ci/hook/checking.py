@@ -7,7 +7,7 @@ import re
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import closing
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from msgspec.structs import replace
 
@@ -16,16 +16,14 @@ from sloth_ci.core.errors import SlothError, UsageError
 from sloth_ci.core.events import ItemState, Level
 from sloth_ci.core.objects import Manifest
 from sloth_ci.core.plan import Plan
-from sloth_ci.core.validate import problems
 from sloth_ci.core.words import first_line
 from sloth_ci.core.workflow import RepositorySpec, WorkflowSpec
-from sloth_ci.core.yaml_reader import line_of
-from sloth_ci.destinations.kubernetes.schemas import Known, bundled, known
 from sloth_ci.engine.preview import is_untouched
-from sloth_ci.hook.crds import definitions_for
+from sloth_ci.engine.session import Session
+from sloth_ci.hook.finding import Finding
 from sloth_ci.hook.outcome import Outcome, outcome_of
 from sloth_ci.hook.staged import Staged
-from sloth_ci.render import candidates, load_bodies
+from sloth_ci.render import candidates
 from sloth_ci.render.detect import CHART_FILE, KUSTOMIZATION_FILES, below_any
 from sloth_ci.render.tools import ToolMissing
 from sloth_ci.repo import Elsewhere, Offline, Repository, git, open_repository
@@ -33,22 +31,10 @@ from sloth_ci.repo.checkout import Checkout, named_remotes, read_config
 from sloth_ci.repo.tree import show_path
 from sloth_ci.startup import Options, Run, cache_dir, start
 
-_FIELD = re.compile(r"(\w+(?:\.\w+)*)(?:\[([^\]]+)\])? (?:is|of|has|hold|cannot)")
+if TYPE_CHECKING:
+    from sloth_ci.hook.judging import Judge
+
 _POSITION = re.compile(r"([^\n:]+):(\d+): (.*)", re.DOTALL)
-
-
-class Finding(NamedTuple):
-    """One thing that is wrong."""
-
-    path: str
-    line: int
-    who: str
-    """`Kind/namespace/name`; empty where it is not about an object."""
-    what: str
-
-    def __str__(self) -> str:
-        who = f"{self.who}: " if self.who else ""
-        return f"{show_path(self.path)}:{self.line}: {who}{self.what}"
 
 
 class Checked(NamedTuple):
@@ -99,11 +85,10 @@ class _Look:
         self._offline = offline
         self._environ = environ
         self._changed = changed
-        self._texts: dict[str, bytes] = {}
+        self._judge: Judge | None = None
         self.findings: set[Finding] = set()
         self._skipped: dict[str, list[str]] = {}
         """What was not checked, by the reason."""
-        self.source = ""
 
     def look(self) -> None:
         """Read the workflow file as it is staged, and check what it declares."""
@@ -123,6 +108,11 @@ class _Look:
                     self._workflow(run, workflow, self._found.bases)
                 else:
                     self._workflow(run, workflow, ())
+
+    @property
+    def source(self) -> str:
+        """Where the schemas are from, where an object breaks one."""
+        return self._judge.source if self._judge else ""
 
     @property
     def notes(self) -> tuple[str, ...]:
@@ -190,7 +180,15 @@ class _Look:
         everything = (*now.manifests, *(other for _, other in now.duplicates))
         new = [one for one in everything if not any((one.ref, one.digest) in each for each in known_before)]
         if new:
-            self._objects(run, workflow, new, now.manifests)
+            self._objects(session, workflow, new, now.manifests)
+
+    def _objects(
+        self, session: Session, workflow: WorkflowSpec, new: Sequence[Manifest], rendered: Sequence[Manifest]
+    ) -> None:
+        from sloth_ci.hook.judging import Judge  # most commits bring no object
+
+        self._judge = self._judge or Judge(self._repository, self._found.commit, session)
+        self.findings |= set(self._judge.findings(workflow, new, rendered))
 
     def _not_rendered(self, workflow: WorkflowSpec, now: Outcome, before: Sequence[Outcome]) -> None:
         """It is the commit's fault where it was another way before, and nothing that this machine lacks."""
@@ -234,49 +232,9 @@ class _Look:
         broken = tuple(one for one in now.problems if not below_any(one.path, parts))
         return now._replace(manifests=kept, duplicates=pairs, problems=broken)
 
-    # --- objects ---------------------------------------------------------------------------------------------------
-
-    def _objects(self, run: Run, workflow: WorkflowSpec, new: Sequence[Manifest], rendered: Sequence[Manifest]) -> None:
-        load_bodies(new)
-        schemas = self._known(run, workflow, new, rendered)
-        for manifest in new:
-            rules = problems(manifest.body)
-            for rule in rules:
-                self._about(manifest, rule, _place_in(rule))
-            said = {_place_in(rule) for rule in rules}
-            for fault in schemas.schemas.faults(manifest.body):
-                if fault.path not in said:
-                    self.source = schemas.source
-                    self._about(manifest, str(fault), fault.path[:-1] if fault.missing else fault.path)
-
-    def _known(self, run: Run, workflow: WorkflowSpec, new: Sequence[Manifest], rendered: Sequence[Manifest]) -> Known:
-        native = {version.rpartition("/")[0] for version in bundled().versions}
-        custom = [one for one in new if one.ref.group not in native]
-        session = run.session
-        own = definitions_for(custom, rendered, self._repository, self._found.commit, session.cache_dir)
-        return known(workflow.destination, session.root, session.environ, session.cache_dir, own, now=session.clock())
-
-    def _about(self, manifest: Manifest, what: str, place: Sequence[str | int]) -> None:
-        """A finding on the line of the field. What is missing is to be written into the one around it."""
-        path, line = manifest.source
-        if path not in self._texts:
-            [info] = self._repository.objects.info([f"{self._found.commit}:{path}"])
-            known = info is not None and info.type == "blob"
-            self._texts[path] = next(iter(self._repository.read([info.id])))[1] if info and known else b""
-        found = line_of(self._texts[path], line, place)
-        if found is None and place[:1] == ("data",):  # of a Secret, written as text
-            found = line_of(self._texts[path], line, ("stringData", *place[1:]))
-        self.findings.add(Finding(path, found or line, str(manifest.ref), what))
-
 
 def _pair(first: Manifest, other: Manifest) -> tuple[Any, ...]:
     return first.ref, first.source.path, other.source.path
-
-
-def _place_in(rule: str) -> tuple[str, ...]:
-    """The field that a rule of `core.validate` starts with: `metadata.labels[app] is not ...`."""
-    match = _FIELD.match(rule)
-    return (*match[1].split("."), *([match[2]] if match[2] else [])) if match else ()
 
 
 class _Silent:

@@ -42,7 +42,7 @@ class Staged(NamedTuple):
 
     checkout: Checkout
     commit: str
-    """A commit that nothing refers to, and `git gc` takes away again."""
+    """A commit that nothing refers to, and `git gc` takes away again; HEAD where nothing is staged."""
     bases: tuple[str, ...]
     """HEAD, and what is being merged; before the first commit of a repository, an empty one."""
 
@@ -72,6 +72,8 @@ def staged(environ: Mapping[str, str], cwd: Path) -> Staged:
         return Staged(checkout, after, (before,))
     tree = _tree_of(index, checkout, env)
     bases = _bases(checkout, env)
+    if tree == git.run(["rev-parse", f"{bases[0]}^{{tree}}"], git_dir=git_dir, env=env).decode().strip():
+        return Staged(checkout, bases[0], bases)
     commit = git.run(
         ["commit-tree", tree, "-p", bases[0], "-m", "what was staged, for sloth-ci"], git_dir=git_dir, env=env | _NOBODY
     )

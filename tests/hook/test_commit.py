@@ -279,3 +279,19 @@ def test_a_branch_strategy_needs_no_remote_and_no_commit(git_repo: Callable[...,
     assert done.lines[0].startswith("deploy/web.yaml:6: ")
     shop.stage({"deploy/web.yaml": deployment("b")})
     assert shop.commit() == (True, "")
+
+
+def test_a_file_that_does_more_than_declare_asks_no_destination(shop: Committing) -> None:
+    lua = (
+        'local shop = gitops.workflow{ repo = ".", name = "shop", target_path = "deploy",\n'
+        '  destination = { kubeconfig = "nowhere", context = "prod" } }\n'
+        "if gitops.generate_diff(shop.workflow_id) then error('a diff') end\n"
+        "assert(gitops.sync_workflow(shop.workflow_id))\n"
+        "assert(gitops.rollback_workflow(shop.workflow_id, 'why'))\n"
+        "assert(gitops.get_workflow_status(shop.workflow_id).status == 'active')\n"
+        "gitops.start_auto_sync()\n"
+    )
+    shop.stage({"sloth.lua": lua, "deploy/b.yaml": config_map("b")})
+    assert shop.commit(environ={"CI": "true"}) == (True, "")
+    shop.stage({"deploy/web.yaml": deployment(field="replcas")})
+    assert shop.commit().lines[0].startswith("deploy/web.yaml:6: ")
