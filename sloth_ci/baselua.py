@@ -7,6 +7,7 @@ from pathlib import Path, PurePosixPath
 
 from sloth_ci.core.errors import UsageError
 from sloth_ci.repo import Repository
+from sloth_ci.repo.tree import Entry
 from sloth_ci.script.reader import MAX_SOURCE
 from sloth_ci.startup import WORKFLOW_FILES, Source
 
@@ -24,9 +25,10 @@ class BaseLua:
         self._repository = repository
         self.revision = repository.resolve(revision)
         self._read: dict[str, bytes | None] = {}
-        self._found: dict[str, str | None] = {}
         candidates = _candidates(given, repository.root, folder)
-        self.path = next((path for path in candidates if self._entry(path)), None)
+        entries = repository.entries(self.revision, candidates)
+        self._found = {path: self._regular(entries.get(path)) for path in candidates}
+        self.path = next((path for path in candidates if self._found[path]), None)
         if given and self.path is None:
             raise UsageError(
                 f"there is no workflow file {given} on the base branch ({self.revision[:10]})",
@@ -49,12 +51,10 @@ class BaseLua:
         read = self._read.keys()
         return [change.path for change in changes if change.path in read and change.old_blob != change.new_blob]
 
-    def _entry(self, path: str) -> str | None:
+    @staticmethod
+    def _regular(entry: Entry | None) -> str | None:
         """The blob of a regular file. A link leads elsewhere, and is not followed."""
-        if path not in self._found:
-            entry = self._repository.entry(self.revision, path)
-            self._found[path] = entry.blob if entry is not None and entry.mode in _REGULAR else None
-        return self._found[path]
+        return entry.blob if entry is not None and entry.mode in _REGULAR else None
 
     def _reader(self, name: str) -> bytes | None:
         assert self.path is not None
@@ -66,7 +66,9 @@ class BaseLua:
         return self._read[path]
 
     def _content(self, path: str) -> bytes | None:
-        blob = self._entry(path)
+        if path not in self._found:
+            self._found[path] = self._regular(self._repository.entry(self.revision, path))
+        blob = self._found[path]
         if blob is None:
             return None
         if self._repository.sizes([blob])[blob] > MAX_SOURCE:
@@ -81,7 +83,7 @@ def about_lua(lua: BaseLua, changed: Sequence[str], branch: str, what: str) -> t
         return ()
     named = ", ".join(changed)
     if lua.path is None:
-        return (f"{named} is new in this {what}, and counts once it is merged: this plan is made without it",)
+        return (f"{named} is new in this {what}. It counts once it is merged, and from then on there are plans",)
     return (f"this {what} changes {named}. The plan is made with what {branch} has; the change counts after the merge",)
 
 

@@ -53,13 +53,16 @@ def is_untouched(session: Session, workflow: WorkflowSpec, base: str, head: str)
     if any(is_below(path, [workflow.target_path.strip("./")]) for path in changed):
         return False
     tree = repository.tree(head, workflow.target_path, missing_ok=True)
-    read = reads(
-        tree,
-        workflow.render,
-        environment=workflow.environment,
-        namespace=workflow.destination.namespace if workflow.destination else None,
-        environ=session.environ,
-    )
+    try:
+        read = reads(
+            tree,
+            workflow.render,
+            environment=workflow.environment,
+            namespace=workflow.destination.namespace if workflow.destination else None,
+            environ=session.environ,
+        )
+    except RepositoryError:  # a submodule that is not here, and that the render may have no use for
+        return False
     return read is not None and not any(is_below(path, read) for path in changed)
 
 

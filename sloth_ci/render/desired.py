@@ -8,7 +8,7 @@ from pathlib import Path
 from sloth_ci.core.errors import RenderError
 from sloth_ci.core.workflow import RenderSpec
 from sloth_ci.render.cache import Cache
-from sloth_ci.render.detect import detect
+from sloth_ci.render.detect import below_any, detect
 from sloth_ci.render.plain import remembered, render_plain
 from sloth_ci.render.result import Rendered
 from sloth_ci.render.source import SYMLINK, SourceTree
@@ -64,14 +64,17 @@ def reads(
 ) -> tuple[str, ...] | None:
     """The folders and files that a render of this tree would read, found without a run of any tool.
 
-    None where only the render itself can tell, and where the same files need not give the same result.
+    None where only the render itself can tell, and where the same files need not give the same result. The whole revision is
+    listed, once for all of its folders.
     """
-    entries = tree.entries()
+    entries = [entry for entry in tree.at("").entries() if below_any(entry.path, (tree.path,))]
     kind = detect(entries, tree.path) if spec.type == "auto" else spec.type
     try:
-        return _reads(tree, kind, spec, environment, namespace, environ)
+        read = _reads(tree, kind, spec, environment, namespace, environ)
     except RenderError:
         return None
+    linked = kind == "plain" and any(entry.mode == SYMLINK for entry in entries)
+    return None if linked else read
 
 
 def _reads(
@@ -90,5 +93,4 @@ def _reads(
         from sloth_ci.render.helm import helm_reads
 
         return helm_reads(tree, spec, environment, namespace, environ)
-    linked = any(entry.mode == SYMLINK for entry in tree.entries())
-    return None if linked else (tree.path,)
+    return (tree.path,)

@@ -60,7 +60,7 @@ def open_repository(
     env = git.environment(environ)
     address, in_url = parse_address(spec.url, cwd=cwd, environ=environ)
     credentials = spec.credentials or in_url
-    inner = None if offline is None else replace(offline, checkout=None, config=None)
+    inner = None if offline is None else replace(offline, checkout=None, config=None, opened={})
     opener = partial(open_repository, cwd=cwd, environ=environ, cache_dir=cache_dir, notice=notice, offline=inner)
     checkout = offline.checkout if offline and offline.checkout else find_checkout(cwd)
     if checkout is not None:
@@ -70,18 +70,21 @@ def open_repository(
         match = known[0] if itself and known else next((pair for pair in known if pair[0].same(address)), None)
         if offline is not None and (itself or match is not None):
             seen = offline if itself else seen_from(offline, address, named_remotes(config, checkout.root, environ))
-            display = show_path(match[0].text if match else str(checkout.root))
-            return Repository(
-                spec,
-                checkout,
-                None,
-                env=env,
-                environ=environ,
-                config=config,
-                opener=opener,
-                offline=seen,
-                display=display,
-            )
+            key = (seen.remote, spec.submodules)
+            if key not in offline.opened:
+                offline.opened[key] = Repository(
+                    spec,
+                    checkout,
+                    None,
+                    env=env,
+                    environ=environ,
+                    config=config,
+                    opener=opener,
+                    offline=seen,
+                    display=show_path(match[0].text if match else str(checkout.root)),
+                )
+            found: Repository = offline.opened[key]
+            return found
         if itself or match is not None:
             login = None
             if match is not None:
@@ -275,14 +278,21 @@ class Repository:
 
     def list_tree(self, tree_id: str, prefix: str) -> list[Entry]:
         """All entries of a tree object; their paths get `prefix` in front."""
-        return parse_tree(self.git("ls-tree", "-r", "-z", "--full-tree", tree_id), prefix)
+        key = ("tree", tree_id, prefix)
+        if key not in self.remembered:
+            self.remembered[key] = parse_tree(self.git("ls-tree", "-r", "-z", "--full-tree", tree_id), prefix)
+        return list(self.remembered[key])
 
     def entry(self, revision: str, path: str) -> Entry | None:
         """One path of a revision, file or folder (mode 040000), with its object id; "" is the root. None where it is not."""
         if not path:
             return Entry("", "040000", self.tree(revision).object_id)
-        found = self.git("ls-tree", "-z", "--full-tree", revision, "--", path)
-        return next(iter(parse_tree(found, "")), None)
+        return self.entries(revision, [path]).get(path)
+
+    def entries(self, revision: str, paths: Sequence[str]) -> dict[str, Entry]:
+        """Those of some paths that a revision has."""
+        found = self.git("ls-tree", "-z", "--full-tree", revision, "--", *paths)
+        return {entry.path: entry for entry in parse_tree(found, "")}
 
     def read(self, blobs: Iterable[str]) -> Iterator[tuple[str, bytes]]:
         """The contents of blobs, in order, a portion at a time."""
@@ -329,7 +339,11 @@ class Repository:
                 return False  # they meet in what is here
             return True if done.code == 0 else None
 
-        return self.fetcher.deepen_until(test, [one, two]) or False
+        key = ("ancestor", one, two)
+        if key not in self.remembered:
+            self.remembered[key] = self.fetcher.deepen_until(test, [one, two]) or False
+        found: bool = self.remembered[key]
+        return found
 
     def commits(
         self, base: str | None, head: str, paths: Sequence[str] = (), *, limit: int | None = None

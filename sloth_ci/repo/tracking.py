@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import TypeVar
+from typing import Any, TypeVar
 
 from sloth_ci.core.errors import RepositoryError
 from sloth_ci.repo import git
@@ -38,6 +38,8 @@ class Offline:
     """The checkout itself, where it is not the one around the working directory (`GIT_DIR` names another)."""
     config: Mapping[str, list[str]] | None = None
     """Git's configuration of that checkout, where it was read already."""
+    opened: dict[tuple[str | None, bool], Any] = field(default_factory=dict, compare=False)
+    """What was opened so: one Git process answers all who ask for the same."""
 
 
 def seen_from(offline: Offline, address: Address, remotes: Mapping[str, tuple[Address, object]]) -> Offline:
