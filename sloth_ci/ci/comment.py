@@ -12,7 +12,7 @@ from sloth_ci.ci.deploy import deploy_revision, finish
 from sloth_ci.ci.gate import check_name
 from sloth_ci.ci.job import Job
 from sloth_ci.ci.rehearse import rehearse
-from sloth_ci.core.errors import ApprovalError, ConflictError, LockedError, SlothError, UsageError
+from sloth_ci.core.errors import ApprovalError, ConflictError, ForgeError, LockedError, SlothError, UsageError
 from sloth_ci.core.ledger import Suspension
 from sloth_ci.core.outcome import SyncOutcome
 from sloth_ci.core.review import Comment, PullRequest
@@ -92,12 +92,12 @@ class _Conversation:
         if command.verb == "help":
             job.forge.comment(pull, self._marker, help_answer(job.forge.request_word))
             return 0, None
-        return self._preview()
+        return self._preview(command.verb)
 
     # --- commands
 
-    def _preview(self) -> tuple[int, str | None]:
-        """`preview`, and what follows an `approve`: the comment itself is the approval, and the checks say what it opened."""
+    def _preview(self, verb: Verb) -> tuple[int, str | None]:
+        """`preview`, and what follows an `approve`: the comment itself is the approval, and the gate says whether it counts."""
         event = replace(
             self._job.event,
             kind="pull_request",
@@ -107,7 +107,15 @@ class _Conversation:
             pull=self._pull,
         )
         self._job.event = event
-        return rehearse(self._job), "the report above is up to date"
+        code = rehearse(self._job)
+        waiting = [
+            f"{one.plan.environment or one.plan.name} waits for {'; '.join(one.verdict.missing)}"
+            for one in self._job.shown
+            if one.verdict is not None and not one.verdict.open
+        ]
+        if verb == "approve" and waiting:
+            return code, f"seen, and {', '.join(waiting)}"
+        return code, "the report above is up to date"
 
     def _deploy(self, run: Run, command: SlashCommand) -> tuple[int, str]:
         job, pull = self._job, self._pull
@@ -148,7 +156,7 @@ class _Conversation:
             )
         try:
             return deploy_revision(self._job, session, workflow, revision)
-        except (ApprovalError, ConflictError):
+        except (ApprovalError, ConflictError, ForgeError):
             if there is None:  # nothing was deployed, so there is nothing to keep others from
                 resume(session, workflow, by=f"{name}, which was not deployed")
             raise

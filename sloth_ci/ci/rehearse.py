@@ -32,8 +32,12 @@ def rehearse(job: Job) -> int:
     """Plan, report, and return the exit code. What one workflow cannot do does not keep the others from it."""
     branch = job.event.lua_branch or job.event.branch or ""
     with on_base(job, branch, rehearse=True) as (run, lua):
-        _plan_all(job, run)
-        _report(job, about_lua(lua, lua.changed_by(job.event.sha), branch, job.forge.request_word))
+        changed = lua.changed_by(job.event.sha)
+        if not (
+            run.builtin and changed
+        ):  # what is declared for the first time takes the place of the built-in workflow
+            _plan_all(job, run)
+        _report(job, about_lua(lua, changed, branch, job.forge.request_word))
     return exit_code(job)
 
 

@@ -140,7 +140,10 @@ class Previews:
             target, pushed = self.target_of(push, commit)
             base = self.tip(target)
             run, lua = self.started(base or self.tip(self.repository.default_branch()) or commit, target)
-            self.said += about_lua(lua, lua.changed_by(commit), target, "push")
+            changed = lua.changed_by(commit)
+            self.said += about_lua(lua, changed, target, "push")
+            if run.builtin and changed:
+                continue  # as in CI: what is declared for the first time takes the place of the built-in workflow
             for workflow in self._ours(run, tell=True):
                 key = (workflow.id, commit)
                 if key not in found and run.session.branch_of(workflow) == target:

@@ -46,6 +46,15 @@ def test_an_approval_by_comment_counts_like_a_review(world: CiWorld) -> None:
     assert world.reactions(pull, "/sloth approve") == ["eyes", "+1"]
 
 
+def test_the_authors_own_approval_is_answered_with_what_is_missing(world: CiWorld) -> None:
+    pull = world.pull()
+    world.preview(pull)
+    job = world.say(pull, "alice", "/sloth approve")
+    assert job.code == 0, job.log
+    assert "production waits for 1 more approval of 1" in world.answer(pull)
+    assert "alice wrote it" in world.answer(pull)
+
+
 def test_deploying_before_the_merge_locks_the_environment(world: CiWorld) -> None:
     pull = world.pull()
     world.preview(pull)

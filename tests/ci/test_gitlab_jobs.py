@@ -287,6 +287,25 @@ def test_a_project_in_a_group_of_a_group(
     assert [one for one in world.requests() if one == "POST /projects/acme%2Fweb%2Fshop/repository/commits"]
 
 
+def test_what_gitlab_refuses_to_tell_leaves_no_lock_behind(gitlab: GitLabCi) -> None:
+    """A developer's token may not read who protects an environment, and the job of a webhook declares none."""
+    gitlab.token = gitlab.fake.project_token(gitlab.repo, "developer")
+    gitlab.us = gitlab.token.login
+    pull = gitlab.pull()
+    gitlab.preview(pull)
+    pull.approve("bob")
+    job = gitlab.say(pull, "bob", "/sloth deploy production")
+    assert job.code == 9, job.log
+    assert "Maintainer" in gitlab.answer(pull)
+    other = gitlab.pull("web:3", branch="other")
+    gitlab.preview(other)
+    other.approve("bob")
+    other.merge("bob", "squash")
+    job = gitlab.job(gitlab.fake.event("push", gitlab.repo, branch="main", environment="production"))
+    assert job.code == 0, job.log
+    assert "web:3" in gitlab.rendered()
+
+
 def test_a_fault_of_gitlab_is_an_error_and_no_traceback(gitlab: GitLabCi) -> None:
     pull = gitlab.pull()
     gitlab.fake.unhappy.add("403", method="POST", path="/statuses/", times=9)

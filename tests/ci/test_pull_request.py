@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from sloth_ci.core.yaml import dump
-from support.bodies import body
+from support.bodies import body, deployment
 from support.ciworld import CiWorld
 from support.ciworld_github import GitHubCi
 
@@ -198,3 +198,16 @@ def test_a_token_without_rights_names_the_line_to_add(github: GitHubCi) -> None:
     job = github.job(event, {"contents": "read", "metadata": "read", "pull_requests": "write"})
     assert job.code == 9, job.log
     assert "checks: write" in job.log
+
+
+def test_the_request_that_brings_the_first_lua_file_is_told_so_and_planned_with_nothing_else(world: CiWorld) -> None:
+    """The built-in workflow would plan every manifest of the repository, and mean none of it."""
+    lua = world.git("show", "main:sloth.lua")
+    world.repo.commit("alice", "main", {"sloth.lua": None, "k8s/twice.yaml": dump(deployment(image="web:9"))})
+    world.repo.commit("alice", "first", {"sloth.lua": lua}, "With sloth-ci")
+    pull = world.open("alice", "first")
+    job = world.preview(pull)
+    assert job.code == 0, job.log
+    assert "sloth.lua is new in this" in world.comment(pull)
+    assert "duplicate" not in world.comment(pull)
+    assert not world.checks(pull.head)
