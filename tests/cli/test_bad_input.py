@@ -183,7 +183,7 @@ def test_code_of_a_pull_request_has_no_rights(world: World, sloth: Run, event: d
         (world.root / "sloth.lua").write_text(call)
         done = sloth("run", env=event)
         assert done.returncode == 2
-        assert "pull request" in done.stderr
+        assert "pull or merge request" in done.stderr
     (world.root / "sloth.lua").write_text(
         'gitops.workflow({ repo = ".", branch = "main", target_path = "k8s", destination = { directory = "live" }, auto_sync = true })'
     )
