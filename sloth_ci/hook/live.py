@@ -56,7 +56,7 @@ class Answers:
         return replace(one, plan=answer.plan) if answer is not None and answer.plan is not None else one
 
     def _missing(self, one: Previewed, budget: float) -> str | None:
-        if one.error is not None:
+        if one.error is not None or one.builtin or one.plan is None:
             return None
         answer = self._found.get((one.workflow.id, one.commit))
         if answer is not None and answer.plan is not None:
@@ -138,8 +138,10 @@ def _ask(
     previews = Previews(open_here(offline, top, environ), offline, top, environ, _Silent(), pushed_here)
     for run, one in previews.reached(pushes):
         key = (one.workflow.id, one.commit)
-        run.session.online()  # the destination may be in Git, too
         try:
+            if one.builtin or previews.is_untouched(run, one):
+                continue
+            run.session.online()  # the destination may be in Git, too
             if one.pushed or one.base is None:
                 plan = plan_at(run.session, one.workflow, one.commit)
             else:

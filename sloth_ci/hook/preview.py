@@ -97,7 +97,8 @@ class Previews:
         default = self.repository.default_branch()
         run, _ = self.started(self.tip(default) or commit, push.branch or default)
         if push.branch is not None and self.pushed_here and not push.review:
-            followed = {run.session.branch_of(one) for one in self._ours(run)}
+            # One that follows the branch of that name in another repository, which this one is a fork of, is not reached by it.
+            followed = {run.session.branch_of(one) for one in self._ours(run) if self._is_pushed_to(run, one)}
             if push.branch in followed or self.tip(default) is None:
                 return push.branch, True
         if push.review and push.branch is not None:
@@ -148,18 +149,23 @@ class Previews:
                 key = (workflow.id, commit)
                 if key not in found and run.session.branch_of(workflow) == target:
                     found.add(key)
-                    yield run, Previewed(workflow, commit, target, pushed, base, push.branch, run.builtin)
+                    there = run.session.repository(workflow.repository).fetcher.branch(target)
+                    yield run, Previewed(workflow, commit, target, pushed, there, push.branch, run.builtin)
+
+    def is_untouched(self, run: Run, one: Previewed) -> bool:
+        """Whether nothing that is rendered differs: then there is nothing to plan."""
+        if one.base is None:
+            return False
+        after = one.commit
+        if not one.pushed:
+            after = merged(run.session.repository(one.workflow.repository), one.base, one.commit).commit
+        return is_untouched(run.session, one.workflow, one.base, after)
 
     def _planned(self, run: Run, one: Previewed) -> Previewed:
         workflow, commit, base = one.workflow, one.commit, one.base
         session = run.session
         try:
-            after = (
-                commit
-                if one.pushed or base is None
-                else merged(session.repository(workflow.repository), base, commit).commit
-            )
-            if base is not None and is_untouched(session, workflow, base, after):
+            if self.is_untouched(run, one):
                 return one
             if base is None or one.pushed:
                 plan = preview_revisions(session, workflow, base, commit, merging=False)
@@ -190,6 +196,9 @@ class Previews:
             known = rendered(run.session, one.workflow, one.base, missing_ok=True).duplicates
             return frozenset(str(first.ref) for first, _ in known)
         return frozenset()
+
+    def _is_pushed_to(self, run: Run, workflow: WorkflowSpec) -> bool:
+        return run.session.repository(workflow.repository).fetcher.name == self.repository.fetcher.name
 
     def _ours(self, run: Run, *, tell: bool = False) -> list[WorkflowSpec]:
         """The workflows that deploy what this repository holds."""

@@ -12,6 +12,7 @@ from sloth_ci.core.words import plural
 from sloth_ci.core.workflow import PushLevel
 from sloth_ci.hook.preview import Previewed
 from sloth_ci.render import RenderFailed
+from sloth_ci.report.text import one_line
 
 ALL_THE_SAME = "to push all the same: git push --no-verify, or SLOTH_SKIP=1 git push"
 
@@ -26,7 +27,7 @@ def reasons(previews: Sequence[Previewed], *, asking: bool = False) -> list[str]
         level = one.workflow.push.ask if asking else one.workflow.push.block
         why = None if one.builtin else _reason(one, level)
         if why is not None:
-            found.append(f"{one.name}: {why}")
+            found.append(f"{one_line(one.name, 80)}: {why}")
     return list(dict.fromkeys(found))
 
 

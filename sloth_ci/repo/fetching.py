@@ -39,6 +39,11 @@ class Fetcher:
         self._healed = False
 
     @property
+    def name(self) -> str | None:
+        """The remote's name here, where it is looked at by that."""
+        return None
+
+    @property
     def shallow(self) -> bool:
         """Whether history was cut off."""
         try:

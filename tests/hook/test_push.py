@@ -138,6 +138,24 @@ def test_a_fork_is_previewed_against_what_its_requests_go_to(pusher: Pusher, tmp
     assert "created" not in push.said
 
 
+def test_a_fork_of_what_the_workflow_names(tmp_path: Path) -> None:
+    """A push to the fork's main changes nothing that is deployed: its merge does."""
+    upstream = tmp_path / "origin.git"
+    pusher = Pusher(tmp_path, lua=(LUA % "").replace('repo = "."', f'repo = "{upstream}"'))
+    pusher.checkout.git("remote", "rename", "origin", "upstream")
+    pusher.git("clone", "-q", "--bare", str(upstream), str(tmp_path / "fork.git"), cwd=tmp_path)
+    pusher.checkout.git("remote", "add", "origin", str(tmp_path / "fork.git"))
+    pusher.checkout.git("fetch", "-q", "origin")
+    pusher.upstream("more", {"k8s/more.yaml": configmap("more", a="1")})
+    pusher.checkout.git("fetch", "-q", "upstream")
+    pusher.checkout.git("reset", "-q", "--hard", "upstream/main")
+    pusher.change()
+    push = pusher.push("origin", "main")
+    assert MERGING in push.said
+    assert "1 updated" in push.said
+    assert "created" not in push.said
+
+
 def test_one_commit_on_many_branches_is_told_once(pusher: Pusher) -> None:
     pusher.checkout.branch("feature")
     pusher.change()
