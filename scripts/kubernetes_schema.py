@@ -24,7 +24,8 @@ sys.path.insert(0, str(Path(__file__).resolve().parent.parent / "tests"))
 
 import msgspec
 
-from sloth_ci.core.schema import Definitions, Node, Proven, definitions_of
+from sloth_ci.core.openapi import Proven, definitions_of
+from sloth_ci.core.schema import Definitions, Node
 from sloth_ci.core.workflow import DestinationSpec
 from sloth_ci.destinations.kubernetes.client import Client
 from sloth_ci.destinations.kubernetes.cluster import Cluster, connect

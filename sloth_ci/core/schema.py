@@ -1,16 +1,15 @@
-"""Objects held against what an API server says of their kinds: its OpenAPI documents, made small.
+"""Objects held against what an API server says of their kinds (`core.openapi`).
 
 What is called wrong here, a server that validates strictly calls wrong, too (`tests/kubernetes/test_schemas.py` holds the
 two together). Where that is not certain nothing is said: null, numbers without a fraction, formats, patterns, limits.
 
-Sources: Kubernetes' "Server Side Field Validation" and "Custom Resources: structural schemas", and the OpenAPI v3 documents
-below `/openapi/v3`.
+Source: Kubernetes' "Server Side Field Validation".
 """
 
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any, Final, NamedTuple
 
 import msgspec
@@ -19,11 +18,6 @@ from sloth_ci.core.objects import Body
 from sloth_ci.core.secrets import is_secret
 from sloth_ci.core.tables import closest
 
-KIND_OF: Final = "x-kubernetes-group-version-kind"
-_ANY_FIELDS: Final = "x-kubernetes-preserve-unknown-fields"
-_INT_OR_STRING: Final = "x-kubernetes-int-or-string"
-_EMBEDDED: Final = "x-kubernetes-embedded-resource"
-_META: Final = "io.k8s.apimachinery.pkg.apis.meta.v1.ObjectMeta"
 _QUANTITY: Final = re.compile(r"[+-]?[0-9.]+([eEinumkKMGTP]*[-+]?[0-9]*)\Z", re.ASCII)
 """As Kubernetes' own error puts it; what matches may still be no quantity."""
 _PLAIN: Final = re.compile(r"[A-Za-z_$][\w$-]*\Z", re.ASCII)
@@ -62,14 +56,9 @@ class Definitions(msgspec.Struct, frozen=True):
     """`apps/v1/Deployment` to the name of its definition; `v1/Pod` in the core group."""
 
 
-class Proven(msgspec.Struct, frozen=True):
-    """Fields, as `definition.field`, of which the server has been seen to refuse what its document says it does.
-
-    The documents call more required than is: `roleRef.apiGroup` has a default, and `serviceName` may be left away.
-    """
-
-    required: frozenset[str] = frozenset()
-    enums: frozenset[str] = frozenset()
+def kind_key(api_version: str, kind: str) -> str:
+    """How `Definitions.kinds` calls a kind."""
+    return f"{api_version}/{kind}"
 
 
 class Fault(NamedTuple):
@@ -89,148 +78,6 @@ class Fault(NamedTuple):
 
     def __str__(self) -> str:
         return f"{self.shown}: {self.reason}" if self.path else self.reason
-
-
-# --- documents become definitions ----------------------------------------------------------------------------------
-
-
-def definitions_of(document: Mapping[str, Any], proven: Proven | None = None) -> Definitions:
-    """Make an OpenAPI v3 document of an API server small.
-
-    Built-in types keep of `required` and `enum` what is in `proven`; without it, all. Raises ValueError for what is no such
-    document.
-    """
-    schemas = document.get("components", {}).get("schemas", {})
-    if not isinstance(schemas, Mapping):
-        raise ValueError("no schemas")
-    nodes: dict[str, Node] = {}
-    kinds: dict[str, str] = {}
-    for name, schema in schemas.items():
-        node = _node(schema, name, proven) if name.startswith("io.k8s.") else _node(schema, "", None)
-        if _is_object(schema):
-            node = msgspec.structs.replace(node, fields={**node.fields, "status": Node()})
-            for group, version, kind in _kinds(schema):
-                kinds[kind_key(f"{group}/{version}".lstrip("/"), kind)] = name
-        nodes[name] = node
-    return Definitions(_reached(nodes, kinds.values()), kinds)
-
-
-def definitions_of_crd(crd: Body) -> Definitions:
-    """The kind that a CustomResourceDefinition (v1) defines, in each version that is served."""
-    nodes: dict[str, Node] = {}
-    kinds: dict[str, str] = {}
-    spec = _table(crd.get("spec"))
-    group, kind = spec.get("group"), _table(spec.get("names")).get("kind")
-    versions = spec.get("versions")
-    if crd.get("apiVersion") != "apiextensions.k8s.io/v1" or not isinstance(versions, list):
-        return Definitions()
-    for version in map(_table, versions):
-        schema = _table(version.get("schema")).get("openAPIV3Schema")
-        if not version.get("served") or not isinstance(schema, Mapping) or spec.get("preserveUnknownFields") is True:
-            continue
-        key = kind_key(f"{group}/{version.get('name')}", str(kind))
-        node = _node(schema, "", None)
-        fields = {**node.fields, "apiVersion": Node("string"), "kind": Node("string"), "status": Node()}
-        required = tuple(name for name in node.required if name != "status")
-        nodes[key] = msgspec.structs.replace(
-            node, fields={**fields, "metadata": Node(ref=_META)}, required=required, open=node.open or not node.fields
-        )
-        kinds[key] = key
-    return Definitions(nodes, kinds)
-
-
-def kind_key(api_version: str, kind: str) -> str:
-    """How `Definitions.kinds` calls a kind."""
-    return f"{api_version}/{kind}"
-
-
-def _kinds(schema: Mapping[str, Any]) -> Iterator[tuple[str, str, str]]:
-    for item in schema.get(KIND_OF) or ():
-        yield item.get("group", ""), item.get("version", ""), item.get("kind", "")
-
-
-def _is_object(schema: Mapping[str, Any]) -> bool:
-    """Whether it is a kind that has a name, rather than a list, options, or a part of an object."""
-    metadata = _table(_table(schema.get("properties")).get("metadata"))
-    refs = [metadata, *metadata.get("allOf", ())]
-    return bool(schema.get(KIND_OF)) and any(one.get("$ref", "").endswith(f"/{_META}") for one in refs)
-
-
-def _node(schema: Mapping[str, Any], builtin: str, proven: Proven | None) -> Node:
-    """`builtin`: the name of the built-in definition that this is; empty for a part of one, and for custom kinds.
-
-    `proven` is for the built-in ones alone.
-    """
-    ref = schema.get("$ref") or next((one["$ref"] for one in schema.get("allOf") or () if "$ref" in one), "")
-    if ref:
-        return Node(ref=ref.rpartition("/")[2])
-    if schema.get(_INT_OR_STRING) or schema.get("format") == "int-or-string":
-        return Node("intstr")
-    if builtin.endswith(".resource.Quantity"):
-        return Node("quantity")
-    kind = schema.get("type")
-    if kind == "array":
-        return Node("array", items=_inner(_table(schema.get("items")), proven))
-    if kind == "object":
-        return _object(schema, builtin, proven)
-    if kind not in {"string", "integer", "number", "boolean"}:
-        return Node()
-    values = schema.get("enum") or ()
-    return Node(kind, enum=tuple(values) if kind == "string" and all(isinstance(v, str) for v in values) else ())
-
-
-def _inner(schema: Mapping[str, Any], proven: Proven | None) -> Node:
-    """An item of a list, or a value of a map."""
-    node = _node(schema, "", proven)
-    return node if proven is None or not node.enum else Node(node.type)
-
-
-def _object(schema: Mapping[str, Any], builtin: str, proven: Proven | None) -> Node:
-    properties = _table(schema.get("properties"))
-    fields = {name: _node(_table(inner), "", proven) for name, inner in properties.items()}
-    required = [name for name in schema.get("required") or () if name in properties]
-    if builtin and proven is not None:
-        required = [name for name in required if f"{builtin}.{name}" in proven.required]
-        for name, node in fields.items():
-            if node.enum and f"{builtin}.{name}" not in proven.enums:
-                fields[name] = Node(node.type)
-    if not builtin:
-        required = [name for name in required if "default" not in _table(properties[name])]
-    if schema.get(_EMBEDDED):
-        fields |= {"apiVersion": Node("string"), "kind": Node("string"), "metadata": Node(ref=_META)}
-    more = schema.get("additionalProperties")
-    values = _inner(more, proven) if isinstance(more, Mapping) else None
-    # An object that names no field: the built-in ones hold anything, and of custom ones a server may drop what is in it.
-    open_ = bool(schema.get(_ANY_FIELDS)) or more is True or (not fields and values is None)
-    return Node("object", "", fields, tuple(sorted(required)), None, values, (), open_)
-
-
-def _reached(nodes: Mapping[str, Node], starts: Iterable[str]) -> dict[str, Node]:
-    """What the kinds refer to. Lists and options are in no manifest."""
-    found: dict[str, Node] = {}
-    todo = sorted({*starts, _META} & set(nodes))
-    while todo:
-        name = todo.pop()
-        if name in found or name not in nodes:
-            continue
-        found[name] = nodes[name]
-        todo += _refs(nodes[name])
-    return dict(sorted(found.items()))
-
-
-def _refs(node: Node) -> Iterator[str]:
-    if node.ref:
-        yield node.ref
-    for inner in (node.items, node.values, *node.fields.values()):
-        if inner is not None:
-            yield from _refs(inner)
-
-
-def _table(value: object) -> Mapping[str, Any]:
-    return value if isinstance(value, Mapping) else {}
-
-
-# --- objects against definitions -----------------------------------------------------------------------------------
 
 
 class Schemas:

@@ -10,7 +10,8 @@ from pathlib import Path
 from typing import Final
 
 from sloth_ci.core.objects import Manifest
-from sloth_ci.core.schema import Definitions, definitions_of_crd, kind_key
+from sloth_ci.core.openapi import definitions_of_crd
+from sloth_ci.core.schema import Definitions, kind_key
 from sloth_ci.core.yaml import YamlError, flatten, parse
 from sloth_ci.render import load_bodies
 from sloth_ci.render.cache import Cache, name_of

@@ -10,7 +10,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from sloth_ci.core.schema import Definitions, Node, Proven, Schemas, definitions_of, definitions_of_crd
+from sloth_ci.core.openapi import Proven, definitions_of, definitions_of_crd
+from sloth_ci.core.schema import Definitions, Node, Schemas
 
 META = "io.k8s.apimachinery.pkg.apis.meta.v1.ObjectMeta"
 QUANTITY = "io.k8s.apimachinery.pkg.api.resource.Quantity"
@@ -280,6 +281,26 @@ VALUES: st.SearchStrategy[Any] = st.recursive(
     ),
     max_leaves=8,
 )
+
+
+KEYWORDS = ("type", "properties", "items", "required", "enum", "allOf", "$ref", "additionalProperties", "default", "a")
+SCHEMAS: st.SearchStrategy[Any] = st.recursive(
+    st.sampled_from(["object", "array", "string", "a", 5, None, True, [], {}, "#/components/schemas/a"]),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.sampled_from(KEYWORDS), inner, max_size=4),
+    max_leaves=12,
+)
+
+
+@given(SCHEMAS, VALUES)
+def test_whatever_somebody_writes_into_a_definition_it_is_read(schema: Any, value: Any) -> None:
+    found = definitions_of_crd(crd(schema))
+    assert set(found.kinds) <= {"home/v1/Lamp"}
+    body = {"apiVersion": "home/v1", "kind": "Lamp", "metadata": {"name": "a"}, "spec": value}
+    assert all(fault.reason for fault in Schemas([found]).faults(body))
+    document = {
+        "components": {"schemas": {"a": schema if isinstance(schema, dict) else {}, LAMP: {"properties": schema}}}
+    }
+    assert isinstance(definitions_of(document), Definitions)
 
 
 @given(VALUES)

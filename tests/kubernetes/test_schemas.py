@@ -16,7 +16,8 @@ import pytest
 
 from kubernetes_schema import Place, Trial, complaints, documents, everything
 from sloth_ci.core.objects import normalise
-from sloth_ci.core.schema import Definitions, Schemas, definitions_of_crd, kind_key
+from sloth_ci.core.openapi import definitions_of_crd
+from sloth_ci.core.schema import Definitions, Schemas, kind_key
 from sloth_ci.core.workflow import DestinationSpec
 from sloth_ci.core.yaml import YamlError, flatten, parse
 from sloth_ci.destinations.kubernetes.cluster import Cluster, connect

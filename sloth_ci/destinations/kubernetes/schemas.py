@@ -19,7 +19,8 @@ from typing import TYPE_CHECKING, Final, NamedTuple
 import msgspec
 
 from sloth_ci.core.errors import UsageError
-from sloth_ci.core.schema import Definitions, Proven, Schemas, definitions_of
+from sloth_ci.core.openapi import Proven, definitions_of
+from sloth_ci.core.schema import Definitions, Schemas
 from sloth_ci.core.workflow import DestinationSpec
 
 if TYPE_CHECKING:
