@@ -127,7 +127,7 @@ def _default(field: Any) -> str:
 _IN_README: Final = (
     "plan-unchanged-1000", "plan-unchanged-5000", "plan-unchanged-1000-rtt20", "plan-1pct-1000", "plan-1pct-5000",
     "apply-new-1000", "apply-new-1000-rtt20", "memory-unchanged-5000", "image-start", "job-200",
-    "preview-500", "preview-5000-against-500", "preview-kube-prometheus-cold", "startup",
+    "pre-push-1000", "pre-push-kustomize-20", "preview-500", "preview-5000-against-500", "preview-kube-prometheus-cold", "startup",
 )  # fmt: skip
 """The figures that say what kind of tool this is; bench/README.md has all of them."""
 _FILES: Final = re.compile(r"(<!-- file: (\S+) -->\n).*?(<!-- /file -->)", re.DOTALL)
