@@ -19,6 +19,6 @@ def rows(folder: Path) -> list[dict[str, Any]]:
             "startup",
             ("sloth-ci --help", lambda: timed([SLOTH, "--help"], cwd=folder, env=env)),
             ("kubectl --help", lambda: timed([kubectl, "--help"], cwd=folder, env=env)),
-            note="the help, as a whole process",
+            note="the help, as a whole process; of packages it imports click alone, and of ours eight small modules",
         )
     ]
