@@ -19,6 +19,7 @@ from preview import MANIFEST
 from rivals import tool
 
 FILES = 1000
+CHANGED = 3
 OVERLAYS = 20
 LUA = 'gitops.workflow({ name = "shop", repo = ".", environment = "%s", target_path = "%s" })\n'
 RUNS = 10
@@ -99,9 +100,6 @@ def _plain(folder: Path) -> dict[str, Any]:
         runs=RUNS,
         note=f"the whole hook: {FILES:,} manifests, {CHANGED} changed since the last push",
     )
-
-
-CHANGED = 3
 
 
 def _overlays(folder: Path) -> dict[str, Any]:

@@ -13,7 +13,7 @@ from pathlib import Path
 from sloth_ci.baselua import BaseLua, about_lua
 from sloth_ci.core.errors import ApprovalError, RenderError, SlothError
 from sloth_ci.core.events import ItemState, Level, Observer
-from sloth_ci.core.plan import Plan
+from sloth_ci.core.plan import Conflict, Plan
 from sloth_ci.core.workflow import RepositorySpec, WorkflowSpec
 from sloth_ci.engine.preview import is_untouched, preview_revisions, rendered
 from sloth_ci.engine.pull import preview_merge
@@ -45,7 +45,6 @@ class Previewed:
     error: SlothError | None = None
     before: frozenset[str] = frozenset()
     """Resources of conflicts, and files with problems, that are there without the push, too."""
-    notes: tuple[str, ...] = ()
 
     @property
     def name(self) -> str:
@@ -58,9 +57,20 @@ class Previewed:
         return self.error is not None and not isinstance(self.error, RenderFailed)
 
     @property
+    def conflicts(self) -> tuple[Conflict, ...]:
+        """Those of this push: they are not there without it, and Git cannot merge a file that the workflow reads."""
+        return tuple(one for one in self.plan.conflicts if self._counts(one)) if self.plan else ()
+
+    def _counts(self, conflict: Conflict) -> bool:
+        if conflict.type != "git_merge":
+            return conflict.resource not in self.before
+        folder = self.workflow.target_path.strip("./")
+        return not folder or conflict.resource.startswith(f"{folder}/")
+
+    @property
     def quiet(self) -> bool:
         """Whether there is nothing to say but that nothing changes."""
-        return self.error is None and not (self.plan and (self.plan.changes or self.plan.conflicts))
+        return self.error is None and not (self.plan and (self.plan.changes or self.conflicts))
 
 
 @dataclass

@@ -7,6 +7,8 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, TextIO
 
+from msgspec.structs import replace
+
 from sloth_ci.core.errors import SlothError
 from sloth_ci.core.words import plural
 from sloth_ci.core.workflow import DestinationSpec
@@ -40,7 +42,11 @@ def show(
     """Tell all of it. `took`: seconds. `answers`: what destinations said; None where none was asked."""
     screen = screen_of(stderr, environ=environ)
     loud = [one for one in previews if not one.quiet and not one.unknown]
-    told = [*said, *(_unknown(one) for one in previews if one.unknown)]
+    told = [
+        *said,
+        *(_unknown(one) for one in previews if one.unknown),
+        *(words for one in previews if (words := _aside(one))),
+    ]
     notes: list[Row] = [[(f"sloth-ci: {one_line(note, 400)}", "dim")] for note in dict.fromkeys(told)]
     previews = [one for one in previews if not one.unknown]
     if not loud:
@@ -66,6 +72,18 @@ def _unknown(one: Previewed) -> str:
     return f"no preview of {one.name}: {one.error.message}{hint}"
 
 
+def _aside(one: Previewed) -> str:
+    """The conflicts that are no matter of this push, in a few words; empty where there are none."""
+    if one.plan is None or len(one.conflicts) == len(one.plan.conflicts):
+        return ""
+    others = [conflict for conflict in one.plan.conflicts if conflict not in one.conflicts]
+    unmerged = [conflict.resource for conflict in others if conflict.type == "git_merge"]
+    parts = [f"{plural(len(unmerged), 'file')} elsewhere that Git cannot merge ({unmerged[0]})"] if unmerged else []
+    if len(others) > len(unmerged):
+        parts.append(f"{plural(len(others) - len(unmerged), 'conflict')} that {one.target} has without this push")
+    return f"{one.name}: {' and '.join(parts)}"
+
+
 def _headline(loud: Sequence[Previewed]) -> Row:
     kinds = {(one.target, one.pushed) for one in loud}
     if len(kinds) > 1:
@@ -86,7 +104,8 @@ def _section(one: Previewed, *, several: bool) -> Section:
     name = f"{one.name} ({one.workflow.name})" if one.workflow.environment else one.name
     if several:
         name = f"{name}, from {one.branch or one.commit[:10]}"
-    return Section(name, one.plan, tuple(_problems(one.error)), one.notes)
+    plan = replace(one.plan, conflicts=one.conflicts) if one.plan else None
+    return Section(name, plan, tuple(_problems(one.error)))
 
 
 def _problems(error: SlothError | None) -> Iterator[str]:

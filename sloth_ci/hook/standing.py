@@ -40,23 +40,14 @@ def _reason(one: Previewed, level: PushLevel) -> str | None:
         return f"{plural(len(broken), 'file')} cannot be rendered" if broken else None
     if one.plan is None:
         return None
-    stands = [conflict for conflict in one.plan.conflicts if not _known(one, conflict.type, conflict.resource)]
-    if stands:
-        return plural(len(stands), "conflict")
+    if one.conflicts:
+        return plural(len(one.conflicts), "conflict")
     impact = one.plan.max_impact
     if level == "conflicts" or impact is None:
         return None
     if level == "changes":
         return plural(len(one.plan.changes), "change")
     return f"its highest impact is {impact}" if impact >= Impact[level.upper()] else None
-
-
-def _known(one: Previewed, kind: str, resource: str) -> bool:
-    """A conflict that is not of this push: it was there before, or is in files that the workflow has nothing to do with."""
-    if kind == "git_merge":
-        folder = one.workflow.target_path.strip("./")
-        return bool(folder) and not resource.startswith(f"{folder}/")
-    return resource in one.before
 
 
 def decide(previews: Sequence[Previewed], stderr: TextIO, environ: Mapping[str, str]) -> int:

@@ -12,7 +12,7 @@ from typing import NamedTuple
 
 from sloth_ci.core.plan import Impact, Plan
 from sloth_ci.core.words import plural
-from sloth_ci.report.layout import Glyphs, Row, trim
+from sloth_ci.report.layout import Glyphs, Row
 from sloth_ci.report.plan_view import PlanView, counts
 from sloth_ci.report.text import one_line
 
@@ -31,8 +31,6 @@ class Section(NamedTuple):
     plan: Plan | None
     problems: tuple[str, ...] = ()
     """Why there is no plan, a line each."""
-    notes: tuple[str, ...] = ()
-    """What a reader should know beside the plan."""
 
     @property
     def weight(self) -> tuple[bool, bool, int]:
@@ -106,8 +104,9 @@ class _Section:
 
     def _cut(self, lines: int) -> list[Row]:
         """The beginning, one line a change, and a last line that counts what is left out."""
-        rows = [*self._head, *self._against][: max(1, lines - 1)]
         plan = self._section.plan
+        most = max(1, lines - 1) if plan is None or not plan.changes else max(1, lines // 2)
+        rows = [*self._head, *self._against][:most]
         left = Counter[Impact](change.impact for change in plan.changes) if plan else Counter[Impact]()
         for impact, row in self._lines():
             if len(rows) >= lines - 1:
@@ -115,7 +114,7 @@ class _Section:
             rows.append(row)
             left[impact] -= 1
         dropped = ", ".join(f"{count:,} {impact}" for impact, count in sorted((+left).items(), reverse=True))
-        more = f"{plural(sum(left.values()), 'more change')}: {dropped}" if +left else "more"
+        more = f"{plural(sum(left.values()), 'more change')}: {dropped}" if +left else "more of it"
         return [*rows, [("  ", "text"), (f"{self._view.glyphs.ellipsis} {more}", "dim")]]
 
     def _headline(self) -> Iterator[Row]:
@@ -172,5 +171,5 @@ class _Section:
     def _notes(self) -> Iterator[Row]:
         mark = (f"{self._view.glyphs.warning} ", "warn")
         warnings = self._section.plan.warnings if self._section.plan else ()
-        for note in (*self._section.notes, *warnings):
+        for note in warnings:
             yield from self._view.hanging(mark, one_line(note, 300), "text", 2)

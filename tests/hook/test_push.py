@@ -236,7 +236,23 @@ def test_a_conflict_that_was_there_before_stops_nobody(tmp_path: Path) -> None:
     pusher.change()
     push = pusher.push("origin", "feature")
     assert push.worked
-    assert "1 conflict" in push.said
+    assert "production: 1 conflict that main has without this push" in push.said
+    assert "duplicate_resource" not in push.said
+    assert IMAGE in push.said
+    pusher.checkout.commit("words", {"README.md": "words\n", "k8s/web.yaml": dump(deployment())})
+    push = pusher.push("origin", "feature")
+    assert push.worked
+    assert NOTHING in push.said
+
+
+def test_many_conflicts_leave_room_for_the_changes(pusher: Pusher) -> None:
+    twice = {f"k8s/{place}-{n}.yaml": configmap(f"c-{n}", a="1") for n in range(30) for place in "ab"}
+    pusher.checkout.commit("twice", {**twice, "k8s/web.yaml": dump(deployment(image="web:2", replicas=0))})
+    push = pusher.push("origin", "main")
+    assert not push.worked
+    assert len(push.ours.splitlines()) <= 42
+    assert "30 conflicts" in push.said
+    assert IMAGE in push.said
 
 
 def test_a_manifest_that_cannot_be_read_stops_the_push_that_brings_it(pusher: Pusher) -> None:
@@ -261,7 +277,10 @@ def test_merge_conflicts_count_where_the_workflow_looks(pusher: Pusher) -> None:
     pusher.checkout.branch("words")
     pusher.checkout.commit("words", {"README.md": "ours\n"})
     pusher.upstream("words", {"README.md": "others\n"})
-    assert pusher.push("origin", "words").worked
+    pusher.checkout.git("fetch", "-q")
+    push = pusher.push("origin", "words")
+    assert push.worked
+    assert "1 file elsewhere that Git cannot merge (README.md)" in push.said
     pusher.checkout.branch("image", "main")
     pusher.change()
     push = pusher.push("origin", "image")
