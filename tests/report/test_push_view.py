@@ -44,8 +44,11 @@ def test_it_is_never_more_than_there_is_room_for(names: list[str], lines: int, c
     assert shown == len(sections) or drawn.cut
 
 
-def test_a_huge_plan_is_cut() -> None:
-    assert len(section_rows([Section("huge", huge())], 120, 30, UNICODE).rows) == 30
+def test_a_text_of_a_megabyte_is_a_line() -> None:
+    for lines in (6, 30):
+        drawn = section_rows([Section("huge", huge())], 120, lines, UNICODE)
+        assert len(drawn.rows) <= lines
+        assert drawn.cut is (lines == 6)
 
 
 def test_one_that_needs_little_leaves_the_rest_to_the_others() -> None:
