@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from sloth_ci.repo.repository import Repository, open_repository
+from sloth_ci.repo.opening import open_repository
+from sloth_ci.repo.repository import Repository
 from sloth_ci.repo.revert import Revert, revert
 from sloth_ci.repo.state import State, StateRef
 from sloth_ci.repo.strategy import environment_for

@@ -10,7 +10,8 @@ from pathlib import Path
 import pytest
 
 from sloth_ci.core.workflow import Credentials, RepositorySpec
-from sloth_ci.repo.repository import Repository, open_repository
+from sloth_ci.repo.opening import open_repository
+from sloth_ci.repo.repository import Repository
 
 Open = Callable[..., Repository]
 

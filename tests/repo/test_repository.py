@@ -407,7 +407,7 @@ _TWO = """
 import os, sys
 from pathlib import Path
 from sloth_ci.core.workflow import RepositorySpec
-from sloth_ci.repo.repository import open_repository
+from sloth_ci.repo.opening import open_repository
 sys.stdin.readline()
 repo = open_repository(RepositorySpec(url=sys.argv[1]), cwd=Path(sys.argv[2]), environ=os.environ, cache_dir=Path(sys.argv[3]))
 print(repo.branch_tip("main"), len(repo.tree("feature/x").entries()))

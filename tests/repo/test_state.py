@@ -180,7 +180,7 @@ import os, sys
 from pathlib import Path
 from sloth_ci.core.errors import StateMoved
 from sloth_ci.core.workflow import RepositorySpec
-from sloth_ci.repo.repository import open_repository
+from sloth_ci.repo.opening import open_repository
 from sloth_ci.repo.state import StateRef
 me, url, cwd, cache = sys.argv[1:]
 repo = open_repository(RepositorySpec(url=url), cwd=Path(cwd), environ=os.environ, cache_dir=Path(cache))
