@@ -20,6 +20,7 @@ from typing import NamedTuple
 
 from sloth_ci.core.errors import SlothError
 from sloth_ci.core.plan import Plan
+from sloth_ci.engine.learn import learn
 from sloth_ci.engine.preview import plan_at
 from sloth_ci.engine.pull import preview_merge
 from sloth_ci.hook.preview import Previewed, Previews, open_here
@@ -147,6 +148,8 @@ def _ask(
             else:
                 plan = preview_merge(run.session, one.workflow, one.commit)
             answers.send(Answer(key, plan))
+            with suppress(SlothError):  # what it says of its kinds is for the next preview, and not worth a word
+                learn(run.session, one.workflow, one.commit)
         except SlothError as error:
             answers.send(Answer(key, None, error.message))
 

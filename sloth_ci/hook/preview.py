@@ -10,6 +10,8 @@ from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
+from msgspec import structs
+
 from sloth_ci.baselua import BaseLua, about_lua
 from sloth_ci.core.errors import ApprovalError, RenderError, SlothError
 from sloth_ci.core.events import ItemState, Level, Observer
@@ -18,6 +20,7 @@ from sloth_ci.core.workflow import RepositorySpec, WorkflowSpec
 from sloth_ci.engine.preview import is_untouched, preview_revisions, rendered
 from sloth_ci.engine.pull import preview_merge
 from sloth_ci.hook.refs import Push
+from sloth_ci.hook.validity import invalid
 from sloth_ci.render import RenderFailed
 from sloth_ci.repo import Elsewhere, Offline, Repository, open_repository
 from sloth_ci.repo.merging import merged
@@ -181,6 +184,7 @@ class Previews:
                 plan = preview_revisions(session, workflow, base, commit, merging=False)
             else:
                 plan = preview_merge(session, workflow, commit, only_git=True)
+            plan = structs.replace(plan, conflicts=(*plan.conflicts, *invalid(session, workflow, plan)))
         except SlothError as error:
             return replace(one, error=error, before=self._broken_before(run, one, error))
         return replace(one, plan=plan, before=self._doubled_before(run, one, plan))

@@ -112,3 +112,11 @@ def test_a_real_cluster(tmp_path: Path, control_plane: ControlPlane, namespace: 
     assert push.worked, push.said
     assert "2 created" in push.said  # nobody has synced the first one
     assert "not checked" not in push.said
+    # What it said of its kinds is known from now on, without it.
+    pusher.install()
+    slip = dump({**deployment(image="web:3"), "metadata": {"name": "web"}}).replace("replicas:", "replica:")
+    pusher.checkout.commit("a slip", {"k8s/web.yaml": slip})
+    push = pusher.push("origin", "main")
+    assert not push.worked
+    assert "did you mean 'replicas'? (Kubernetes v" in push.said
+    assert "had it)" in push.said

@@ -142,3 +142,54 @@ def test_a_wrong_key_of_the_table_is_named_and_stops_nobody(tmp_path: Path) -> N
     assert push.worked
     assert "did you mean 'block'" in push.said
     assert len(push.ours.splitlines()) == 1
+
+
+CLUSTER = """\
+local gitops = require("gitops")
+gitops.workflow({
+    name = "shop", repo = ".", environment = "production", target_path = "k8s",
+    destination = { context = "production", namespace = "shop" },
+})
+"""
+
+
+def misspelt(image: str) -> str:
+    return dump(deployment(image=image)).replace("replicas:", "replica:")
+
+
+def test_what_a_cluster_would_refuse_for_its_schema_stops_a_push_to_it(tmp_path: Path) -> None:
+    pusher = Pusher(tmp_path, lua=CLUSTER)
+    pusher.checkout.branch("feature")
+    pusher.checkout.commit("a slip", {"k8s/web.yaml": misspelt("web:2")})
+    push = pusher.push("origin", "feature")
+    assert not push.worked
+    assert "spec.replica: unknown field, did you mean 'replicas'? (Kubernetes v" in push.said
+    pusher.change()
+    assert pusher.push("origin", "feature").worked
+
+
+def test_a_slip_that_was_there_before_stops_nobody(tmp_path: Path) -> None:
+    pusher = Pusher(tmp_path, lua=CLUSTER)
+    pusher.checkout.commit("a slip", {"k8s/web.yaml": misspelt("web:1")})
+    assert pusher.push("--no-verify", "origin", "main").worked
+    pusher.checkout.branch("feature")
+    pusher.checkout.commit("another image", {"k8s/web.yaml": misspelt("web:2")})
+    push = pusher.push("origin", "feature")
+    assert push.worked
+    assert "unknown field" not in push.said
+    assert IMAGE in push.said
+
+
+def test_custom_kinds_secrets_and_other_destinations_are_let_through(tmp_path: Path, pusher: Pusher) -> None:
+    (tmp_path / "other").mkdir()
+    cluster = Pusher(tmp_path / "other", lua=CLUSTER)
+    cluster.checkout.branch("feature")
+    files = {
+        "k8s/custom.yaml": dump({**body("Widget", "w", api="example.com/v1"), "spec": {"size": 1}}),
+        "k8s/keys.yaml": dump({**body("Secret", "keys"), "datum": {"a": "b"}}),
+    }
+    cluster.checkout.commit("more", files)
+    assert cluster.push("origin", "feature").worked
+    pusher.checkout.branch("feature")
+    pusher.checkout.commit("a slip", {"k8s/web.yaml": misspelt("web:2")})
+    assert pusher.push("origin", "feature").worked, "a directory takes whatever is written"
