@@ -13,13 +13,12 @@ from msgspec.structs import replace
 
 from sloth_ci.baselua import BaseLua
 from sloth_ci.core.errors import SlothError, UsageError
-from sloth_ci.core.events import ItemState, Level
 from sloth_ci.core.objects import Manifest
-from sloth_ci.core.plan import Plan
 from sloth_ci.core.words import first_line
 from sloth_ci.core.workflow import RepositorySpec, WorkflowSpec
 from sloth_ci.engine.preview import is_untouched
 from sloth_ci.engine.session import Session
+from sloth_ci.hook.bystander import NoGate, Silent
 from sloth_ci.hook.finding import Finding
 from sloth_ci.hook.outcome import Outcome, outcome_of
 from sloth_ci.hook.staged import Staged
@@ -126,7 +125,7 @@ class _Look:
 
     def _start(self, lua: BaseLua) -> Run:
         options = Options(rehearse=True, source=lua.source, builtin=lua.source is None, declare_only=True)
-        return start(options, environ=self._environ, observer=_Silent(), gate=_NoGate(), offline=self._offline)
+        return start(options, environ=self._environ, observer=Silent(), gate=NoGate(), offline=self._offline)
 
     def _lua_broken(self, lua: BaseLua, error: SlothError, *, changed: bool) -> None:
         path = lua.path or ""
@@ -235,32 +234,3 @@ class _Look:
 
 def _pair(first: Manifest, other: Manifest) -> tuple[Any, ...]:
     return first.ref, first.source.path, other.source.path
-
-
-class _Silent:
-    """What the Lua file prints is for those who run it."""
-
-    def log(self, level: Level, message: str) -> None:
-        pass
-
-    def phase(self, name: str, total: int | None = None) -> None:
-        pass
-
-    def advance(self, item: str) -> None:
-        pass
-
-    def item(self, ref: str, state: ItemState, detail: str = "") -> None:
-        pass
-
-
-class _NoGate:
-    """Nothing is synced, and nobody is asked."""
-
-    def guards(self, workflow: WorkflowSpec) -> bool:
-        return workflow.approval_rules is not None
-
-    def check(self, workflow: WorkflowSpec, plan: Plan) -> None:
-        pass
-
-    def ask(self) -> str:
-        return ""

@@ -23,6 +23,7 @@ from sloth_ci.core.plan import Plan
 from sloth_ci.engine.learn import learn
 from sloth_ci.engine.preview import plan_at
 from sloth_ci.engine.pull import preview_merge
+from sloth_ci.hook.bystander import Silent
 from sloth_ci.hook.preview import Previewed, Previews, open_here
 from sloth_ci.hook.refs import Push
 from sloth_ci.repo import Offline
@@ -136,7 +137,7 @@ def _ask(
     sys.stdout = sys.stderr = open(os.devnull, "w", encoding="utf-8")  # noqa: SIM115 (until the process ends)
     os.environ.clear()
     os.environ.update(environ)
-    previews = Previews(open_here(offline, top, environ), offline, top, environ, _Silent(), pushed_here)
+    previews = Previews(open_here(offline, top, environ), offline, top, environ, Silent(), pushed_here)
     for run, one in previews.reached(pushes):
         key = (one.workflow.id, one.commit)
         try:
@@ -152,19 +153,3 @@ def _ask(
                 learn(run.session, one.workflow, one.commit)
         except SlothError as error:
             answers.send(Answer(key, None, error.message))
-
-
-class _Silent:
-    """Nobody watches this process."""
-
-    def log(self, level: str, message: str) -> None:
-        """Nothing."""
-
-    def phase(self, name: str, total: int | None = None) -> None:
-        """Nothing."""
-
-    def advance(self, item: str) -> None:
-        """Nothing."""
-
-    def item(self, ref: str, state: str, detail: str = "") -> None:
-        """Nothing."""

@@ -13,12 +13,13 @@ from pathlib import Path
 from msgspec import structs
 
 from sloth_ci.baselua import BaseLua, about_lua
-from sloth_ci.core.errors import ApprovalError, RenderError, SlothError
+from sloth_ci.core.errors import RenderError, SlothError
 from sloth_ci.core.events import ItemState, Level, Observer
 from sloth_ci.core.plan import Conflict, Plan
 from sloth_ci.core.workflow import RepositorySpec, WorkflowSpec
 from sloth_ci.engine.preview import is_untouched, preview_revisions, rendered
 from sloth_ci.engine.pull import preview_merge
+from sloth_ci.hook.bystander import NoGate
 from sloth_ci.hook.refs import Push
 from sloth_ci.hook.validity import invalid
 from sloth_ci.render import RenderFailed
@@ -135,7 +136,7 @@ class Previews:
             options,
             environ=self.environ,
             observer=_Quiet(self.observer),
-            gate=_NoGate(),
+            gate=NoGate(),
             offline=self.offline,
             branch=branch,
         )
@@ -235,19 +236,6 @@ def open_here(offline: Offline, top: Path, environ: Mapping[str, str]) -> Reposi
     return open_repository(
         RepositorySpec(url="."), cwd=top, environ=environ, cache_dir=cache_dir(environ), offline=offline
     )
-
-
-class _NoGate:
-    """Nothing is applied, so nothing is let through."""
-
-    def guards(self, workflow: WorkflowSpec) -> bool:
-        return workflow.approval_rules is not None
-
-    def check(self, workflow: WorkflowSpec, plan: Plan) -> None:
-        raise ApprovalError(f"{workflow.name}: a preview approves nothing, {plan.digest[:10]} neither")
-
-    def ask(self) -> str:
-        return ""
 
 
 class _Quiet:
