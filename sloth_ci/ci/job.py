@@ -22,6 +22,7 @@ from sloth_ci.core.plan import Plan
 from sloth_ci.core.review import Overlap
 from sloth_ci.core.workflow import WorkflowSpec
 from sloth_ci.engine.session import Stop
+from sloth_ci.repo import Offline
 from sloth_ci.report.checkrun import remarks
 from sloth_ci.report.codequality import code_quality
 from sloth_ci.report.comment import About, Failed, Shown
@@ -91,6 +92,7 @@ class Job:
         builtin: bool = False,
         rehearse: bool = False,
         only_declared: bool = False,
+        offline: Offline | None = None,
     ) -> Iterator[Run]:
         """Read the Lua file, under this job's gate. SIGTERM ends it at the next safe point. Raises UsageError, ScriptError."""
         if source is None and not builtin:
@@ -110,7 +112,13 @@ class Job:
             or self.event.branch == self.event.default_branch,
         )
         run = start(
-            options, environ=self.environ, observer=self.observer, gate=self.gate, forge=self.forge, stop=self.stop
+            options,
+            environ=self.environ,
+            observer=self.observer,
+            gate=self.gate,
+            forge=self.forge,
+            stop=self.stop,
+            offline=offline,
         )
         self.gate.attach(run.session, lambda: self.chosen(run))
         with stoppable(run):

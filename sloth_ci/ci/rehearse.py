@@ -11,7 +11,7 @@ from sloth_ci.ci.bundle import write_bundle
 from sloth_ci.ci.gate import approval_name, check_name
 from sloth_ci.ci.job import Job
 from sloth_ci.core.codeowners import changed_files
-from sloth_ci.core.errors import ConflictError, SlothError
+from sloth_ci.core.errors import ConflictError, RepositoryError, SlothError
 from sloth_ci.core.gate import Verdict, needs_approval
 from sloth_ci.core.plan import Impact, Plan
 from sloth_ci.core.review import Overlap, PlanCheck, PullRequest
@@ -19,6 +19,7 @@ from sloth_ci.core.workflow import WorkflowSpec
 from sloth_ci.engine.freeze import frozen
 from sloth_ci.engine.pull import preview_builtin, preview_merge
 from sloth_ci.output import CHANGES
+from sloth_ci.repo import Offline
 from sloth_ci.report.checkrun import approval_report, failed_report, plan_report
 from sloth_ci.report.comment import Shown, pull_request_comment
 from sloth_ci.report.ladder import Places
@@ -31,13 +32,27 @@ MARKER = "sloth-ci:preview"
 def rehearse(job: Job) -> int:
     """Plan, report, and return the exit code. What one workflow cannot do does not keep the others from it."""
     branch = job.event.lua_branch or job.event.branch or ""
-    with on_base(job, branch, rehearse=True) as (run, lua):
+    try:
+        return _rehearse(job, branch)
+    except RepositoryError as error:
+        pull = job.event.pull
+        if not job.event.untrusted or pull is None or not pull.base_sha:
+            raise
+        # A fork's job may not be let into the project that its change is for. What it left that branch at is here.
+        told = f"{branch} could not be read, so this is planned on {pull.base_sha[:10]}, where the change left it: {error.message}"
+        job.observer.log("warn", told)
+        seen = Offline(remote="origin", known={f"refs/heads/{branch}": pull.base_sha}, default=branch)
+        return _rehearse(job, branch, offline=seen, notes=(told,))
+
+
+def _rehearse(job: Job, branch: str, *, offline: Offline | None = None, notes: tuple[str, ...] = ()) -> int:
+    with on_base(job, branch, rehearse=True, offline=offline) as (run, lua):
         changed = lua.changed_by(job.event.sha)
         if not (
             run.builtin and changed
         ):  # what is declared for the first time takes the place of the built-in workflow
             _plan_all(job, run)
-        _report(job, about_lua(lua, changed, branch, job.forge.request_word))
+        _report(job, (*notes, *about_lua(lua, changed, branch, job.forge.request_word)))
     return exit_code(job)
 
 

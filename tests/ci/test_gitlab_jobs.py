@@ -146,6 +146,18 @@ def test_a_fork_plans_against_the_branch_it_wants_into_with_that_branches_lua(gi
     assert not gitlab.rendered()
 
 
+def test_a_fork_that_may_not_read_the_project_plans_on_what_it_left(gitlab: GitLabCi) -> None:
+    """The job's token of a fork is let into a private project only where that says so."""
+    pull = fork_pull(gitlab)
+    gitlab.repo.visibility = "private"
+    job = gitlab.job(gitlab.opened(pull), token=False)
+    assert job.code == 0, job.log
+    assert "the fork runs" not in job.log
+    assert "main could not be read, so this is planned on" in job.summary
+    assert "web:fork" in job.summary
+    assert "web:elsewhere" not in job.summary
+
+
 def test_whatever_token_a_fork_has_it_is_not_used_for_the_project_it_wants_into(gitlab: GitLabCi) -> None:
     pull = fork_pull(gitlab)
     job = gitlab.job(gitlab.opened(pull), token=True)  # mallory found one
