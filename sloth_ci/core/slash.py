@@ -86,3 +86,12 @@ def _own_lines(comment: str) -> list[str]:
         elif not line.startswith((">", "    ", "\t")):
             lines.append(line.strip())
     return lines
+
+
+def approves(body: str) -> bool:
+    """Whether a comment is an approval. Another command that is wrong is none: whoever runs it tells its author."""
+    try:
+        command = find_command(body, ())
+    except UsageError:
+        return False
+    return command is not None and command.verb == "approve"

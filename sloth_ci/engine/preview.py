@@ -20,7 +20,7 @@ from sloth_ci.core.workflow import WorkflowSpec
 from sloth_ci.engine.checkout import HEAD, tell_what_stays
 from sloth_ci.engine.freeze import stands_against
 from sloth_ci.engine.session import Session
-from sloth_ci.render import HOOKS_ARE_OBJECTS, Rendered, load_bodies, reads, render
+from sloth_ci.render import HOOKS_ARE_OBJECTS, Rendered, SourceTree, load_bodies, reads, render
 
 if TYPE_CHECKING:
     from sloth_ci.engine.place import Place
@@ -29,7 +29,11 @@ if TYPE_CHECKING:
 def rendered(session: Session, workflow: WorkflowSpec, revision: str, *, missing_ok: bool = False) -> Rendered:
     """Render `target_path` at a revision (a full sha). Raises RenderError with every bad file."""
     repository = session.repository(workflow.repository)
-    tree = repository.tree(revision, workflow.target_path, missing_ok=missing_ok)
+    return rendered_tree(session, workflow, repository.tree(revision, workflow.target_path, missing_ok=missing_ok))
+
+
+def rendered_tree(session: Session, workflow: WorkflowSpec, tree: SourceTree) -> Rendered:
+    """Render a folder as `target_path` of a workflow. Raises RenderError with every bad file."""
     return render(
         tree,
         workflow.render,

@@ -8,8 +8,9 @@ from typing import NamedTuple
 from sloth_ci.core.errors import RenderError
 from sloth_ci.core.objects import Manifest, digest_of
 from sloth_ci.core.workflow import WorkflowSpec
+from sloth_ci.engine.preview import rendered_tree
 from sloth_ci.engine.session import Session
-from sloth_ci.render import Problem, Rendered, RenderFailed, SourceEntry, SourceTree, detect, render
+from sloth_ci.render import Problem, Rendered, RenderFailed, SourceEntry, SourceTree, detect
 
 
 class Outcome(NamedTuple):
@@ -31,12 +32,12 @@ def outcome_of(session: Session, workflow: WorkflowSpec, revision: str) -> Outco
     try:
         kind = workflow.render.type
         plain = (detect(tree.entries(), tree.path) if kind == "auto" else kind) == "plain"
-        return _outcome(_render(session, workflow, tree), (), plain)
+        return _outcome(rendered_tree(session, workflow, tree), (), plain)
     except RenderFailed as failed:
         if not plain:
             return Outcome(problems=failed.problems)
         try:
-            rest = _render(session, workflow, _Without(tree, {problem.path for problem in failed.problems}))
+            rest = rendered_tree(session, workflow, _Without(tree, {problem.path for problem in failed.problems}))
         except RenderError:
             return Outcome(problems=failed.problems, plain=True)
         return _outcome(rest, failed.problems, plain)
@@ -46,18 +47,6 @@ def outcome_of(session: Session, workflow: WorkflowSpec, revision: str) -> Outco
 
 def _outcome(rendered: Rendered, problems: tuple[Problem, ...], plain: bool) -> Outcome:
     return Outcome(rendered.manifests, rendered.duplicates, problems, None, plain)
-
-
-def _render(session: Session, workflow: WorkflowSpec, tree: SourceTree) -> Rendered:
-    return render(
-        tree,
-        workflow.render,
-        environment=workflow.environment,
-        namespace=workflow.destination.namespace if workflow.destination else None,
-        cache_dir=session.cache_dir,
-        environ=session.environ,
-        network=False,
-    )
 
 
 class _Without:

@@ -9,9 +9,8 @@ from urllib.parse import quote
 import msgspec
 
 from sloth_ci.core.codeowners import Owned
-from sloth_ci.core.errors import UsageError
 from sloth_ci.core.review import PullRequest, Review
-from sloth_ci.core.slash import find_command
+from sloth_ci.core.slash import approves
 from sloth_ci.forge.errors import Denied, Missing
 from sloth_ci.forge.github.checks import Checks
 from sloth_ci.forge.github.client import Client
@@ -80,7 +79,9 @@ class People:
     def _by_comment(self, pull: PullRequest) -> list[Review]:
         """Comments that approve. What was edited says today what it may not have said when it was written."""
         approving = [
-            c for c in self._thread.read(pull.number) if c["created_at"] == c["updated_at"] and _approves(c["body"])
+            c
+            for c in self._thread.read(pull.number)
+            if c["created_at"] == c["updated_at"] and approves(c["body"] or "")
         ]
         if not approving:
             return []
@@ -146,11 +147,3 @@ class People:
             members: list[Any] = self._client.pages(f"read who is in @{team}", path, "members: read")
             found |= {member["login"] for member in members} or {f"@{team}"}
         return found
-
-
-def _approves(body: str | None) -> bool:
-    try:
-        command = find_command(body or "", ())
-    except UsageError:
-        return False  # another command; whoever runs it tells its author what is wrong with it
-    return command is not None and command.verb == "approve"

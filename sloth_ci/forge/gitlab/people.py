@@ -12,9 +12,8 @@ from urllib.parse import quote
 import msgspec
 
 from sloth_ci.core.codeowners import Owned, Role
-from sloth_ci.core.errors import UsageError
 from sloth_ci.core.review import PullRequest, Review
-from sloth_ci.core.slash import find_command
+from sloth_ci.core.slash import approves
 from sloth_ci.core.words import plural
 from sloth_ci.forge.errors import Denied, Missing
 from sloth_ci.forge.gitlab.client import Client
@@ -194,7 +193,7 @@ class People:
             for note in notes
             if not note["system"]
             and not is_edited(note)
-            and _approves(note["body"])
+            and approves(note["body"] or "")
             and int(note["id"]) > taken_back.get(login_of(note["author"]), 0)
         ]
         if not approving:
@@ -370,11 +369,3 @@ def _has_address(member: Any | None, email: str) -> bool:
 
 def _of_branches(push: Mapping[str, Any]) -> bool:
     return bool(push.get("ref_type") == "branch")
-
-
-def _approves(body: str | None) -> bool:
-    try:
-        command = find_command(body or "", ())
-    except UsageError:
-        return False  # another command; whoever runs it tells its author what is wrong with it
-    return command is not None and command.verb == "approve"
