@@ -114,8 +114,12 @@ def test_watches_end_during_the_wait(watched: WatchedWorld, expired: bool) -> No
 
 
 def make_ready(world: WatchedWorld) -> None:
-    """Say of the pod of the Deployment that it is ready, as a kubelet would."""
-    pods = until(lambda: world.kubectl("get", "pods", "-l", "app=web", "-o", "name").split(), what="a pod")
+    """Say of the pod of the Deployment that it is ready, as a kubelet would.
+
+    Of a pod that runs: of one that kwok has not started yet, kwok would say afterwards that it is not ready.
+    """
+    running = ("get", "pods", "-l", "app=web", "--field-selector", "status.phase=Running", "-o", "name")
+    pods = until(lambda: world.kubectl(*running).split(), what="a pod that runs")
     now = "2026-01-01T00:00:00Z"
     conditions = [{"type": kind, "status": "True", "lastTransitionTime": now} for kind in ("Ready", "ContainersReady")]
     ready = {"name": "web", "ready": True, "started": True, "image": "web:1", "imageID": "", "restartCount": 0}

@@ -22,7 +22,7 @@ from support.waiting import until
 from support.workloads import put, workload
 
 SLOW = {"sloth-test/ready-after": "120s"}
-PATIENCE = 60.0
+PATIENCE = 300.0
 
 
 def never() -> bool:

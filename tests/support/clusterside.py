@@ -15,7 +15,7 @@ gitops.workflow({
     destination = { context = "test", namespace = "%s" },
     approval_required = true,
     rollback_on_failure = true,
-    sync_policy = { retry = { limit = 0 }, health_check = { timeout = "60s" } },
+    sync_policy = { retry = { limit = 0 }, health_check = { timeout = "300s" } },
 })
 """
 

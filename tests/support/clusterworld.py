@@ -32,7 +32,7 @@ class ClusterWorld(World):
             "namespace": self.namespace,
             **table.pop("destination", {}),
         }
-        policy = {"health_check": {"timeout": "60s"}, **table.pop("sync_policy", {})}
+        policy = {"health_check": {"timeout": "300s"}, **table.pop("sync_policy", {})}
         return self.workflow(destination=destination, sync_policy=policy, **table)
 
     def kubectl(self, *args: str, stdin: str | None = None) -> str:

@@ -26,6 +26,8 @@ ETCD, API, MANAGER, SCHEDULER, KWOK = (
     "kube-scheduler",
     "kwok",
 )
+CLIENTS: Final = (MANAGER, SCHEDULER, KWOK)
+"""What is started when the API server is there."""
 _PATIENCE: Final = 60.0
 """Seconds for a part to be ready."""
 _LOG: Final = """\
@@ -51,7 +53,7 @@ class Ports(NamedTuple):
 class Plane:
     """One control plane in a folder: its ports, certificates and commands. Starts nothing itself."""
 
-    order: Final = ((ETCD, API), (MANAGER, SCHEDULER, KWOK))
+    order: Final = ((ETCD, API), CLIENTS)
     """What is started together, first to last."""
 
     def __init__(self, folder: Path, engines: Mapping[str, Path], ports: Ports) -> None:

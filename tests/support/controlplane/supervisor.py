@@ -24,15 +24,13 @@ from collections.abc import Collection, Mapping
 from pathlib import Path
 from typing import Any, Final
 
-from support.controlplane.parts import Plane, StartError
+from support.controlplane.parts import API, CLIENTS, Plane, StartError
 
 SOCKET: Final = "socket"
 LOG: Final = "supervisor.log"
 _FIRST: Final = 20.0
 """Seconds within which the one who started this connects."""
 _PDEATHSIG: Final = 1
-_FRAIL: Final = frozenset({"kwok"})
-"""What gives up where the API server goes away while it is starting: it is started again when that is back."""
 
 
 class Supervisor:
@@ -81,14 +79,24 @@ class Supervisor:
                 self.stop(name)
             if verb in {"start", "restart"}:
                 self.start(name)
-                self.plane.wait(name, lambda: self._ended(besides=_FRAIL))
-                for frail in _FRAIL & self._running.keys():
-                    self.start(frail)
+                self.plane.wait(name, lambda: self._ended(besides=CLIENTS))
+                if name == API:
+                    self._connect_again()
         except StartError as error:
             return f"failed: {error}"
         except KeyError:
             return f"failed: there is no {name} running"
         return "done"
+
+    def _connect_again(self) -> None:
+        """Start what uses the API server anew: after an outage of 20 seconds it would try again only a minute later.
+
+        (client-go's reflectors double their pause up to 30 s, and up to double that by chance. Some parts give up.)
+        """
+        for name in CLIENTS:
+            if name in self._running:
+                self.stop(name)
+                self.start(name)
 
     def _ended(self, besides: Collection[str] = ()) -> str | None:
         ended = (name for name, process in self._running.items() if process.poll() is not None)
