@@ -62,7 +62,7 @@ def test_nothing_draws_over_a_question(world: World, lua: str, arguments: tuple[
             process.wait(A_FRAME_OF_THE_SPINNER)
         assert question in terminal.seen()[-1]
         os.write(terminal.master, b"y\n")
-        assert process.wait(30) == 0
+        assert process.wait(300) == 0
 
 
 def test_a_plan_below_from_impact_is_applied_without_a_question(world: World, sloth: Run) -> None:

@@ -183,7 +183,7 @@ def test_the_controller_syncs_until_it_is_told_to_stop(world: World, tmp_path: P
         wait_for(lambda: "web:2" in str(world.live()))
     finally:
         process.send_signal(signal.SIGTERM)
-        _, error = process.communicate(timeout=60)
+        _, error = process.communicate(timeout=300)
     assert process.returncode == 0, error
 
 

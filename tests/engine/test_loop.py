@@ -53,7 +53,7 @@ def test_a_lost_lock_ends_a_turn_of_the_loop_and_not_the_loop(world: World) -> N
                 if r.endswith("/lock")
             ]
             world.checkout.git(*origin, "update-ref", "-d", ref)
-            assert lost.wait(10)
+            assert lost.wait(120)
         return True
 
     session.observer = Ear()

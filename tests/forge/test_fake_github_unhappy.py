@@ -124,7 +124,7 @@ def test_a_slow_answer_does_not_hold_up_the_end(tmp_path: Path, descriptions: Pa
         said: list[int] = []
         asking = threading.Thread(target=lambda: said.append(ask(fake, "GET", "/rate_limit", token).status))
         asking.start()
-        assert trouble.arrived.wait(30)
+        assert trouble.arrived.wait(120)
     asking.join()
     assert said == [200]
 
@@ -146,7 +146,7 @@ def test_it_runs_as_a_process_too(tmp_path: Path, descriptions: Path, git_repo: 
         connection.close()
     finally:
         process.terminate()
-        _, errors = process.communicate(timeout=30)
+        _, errors = process.communicate(timeout=300)
     assert process.returncode == 1
     assert "no such operation" in errors
 

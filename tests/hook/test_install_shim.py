@@ -179,7 +179,7 @@ def test_ctrl_c_stops_the_push(hooked: Hooked) -> None:
     try:
         until(lambda: hooked.notes_file.exists() and hooked.notes_file.read_text(), what="the hook runs")
         os.killpg(process.pid, signal.SIGINT)
-        assert process.wait(30) != 0
+        assert process.wait(300) != 0
     finally:
         process.kill()
         process.wait()

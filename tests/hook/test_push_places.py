@@ -334,7 +334,7 @@ def test_killed_in_the_middle_it_leaves_nothing_in_the_way(
         )
         until((tmp_path / "started").exists)
         hook.send_signal(number)
-        code = hook.wait(20)
+        code = hook.wait(120)
     renderer = int((tmp_path / "started").read_text())
     if number == signal.SIGKILL:
         assert code == -signal.SIGKILL

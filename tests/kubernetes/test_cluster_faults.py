@@ -220,7 +220,7 @@ WIDGETS = {
 def test_one_api_group_does_not_answer(alone: WatchedWorld) -> None:
     """What is in it is neither forgotten nor deleted, and the rest goes on."""
     alone.plane.kubectl("apply", "-f", "-", stdin=json.dumps(WIDGETS))
-    alone.plane.kubectl("wait", "--for=condition=established", "crd/widgets.faults.example.com", "--timeout=30s")
+    alone.plane.kubectl("wait", "--for=condition=established", "crd/widgets.faults.example.com", "--timeout=120s")
     workflow = alone.to_cluster()
     push(alone, widget("one"), widget("two"), config("a", n="1"), secret())
     assert alone.sync(workflow).status == "succeeded"
@@ -255,7 +255,7 @@ def test_one_api_group_does_not_answer(alone: WatchedWorld) -> None:
 
 def test_a_rollback_into_an_api_group_that_does_not_answer_is_refused_before_it_begins(alone: WatchedWorld) -> None:
     alone.plane.kubectl("apply", "-f", "-", stdin=json.dumps(WIDGETS))
-    alone.plane.kubectl("wait", "--for=condition=established", "crd/widgets.faults.example.com", "--timeout=30s")
+    alone.plane.kubectl("wait", "--for=condition=established", "crd/widgets.faults.example.com", "--timeout=120s")
     workflow = alone.to_cluster()
     push(alone, widget("one"), config("a", n="1"), secret())
     assert alone.sync(workflow).status == "succeeded"
@@ -275,7 +275,7 @@ def test_a_rollback_into_an_api_group_that_does_not_answer_is_refused_before_it_
 
 def test_an_api_group_that_stops_answering_keeps_nothing_else_from_being_put_back(alone: WatchedWorld) -> None:
     alone.plane.kubectl("apply", "-f", "-", stdin=json.dumps(WIDGETS))
-    alone.plane.kubectl("wait", "--for=condition=established", "crd/widgets.faults.example.com", "--timeout=30s")
+    alone.plane.kubectl("wait", "--for=condition=established", "crd/widgets.faults.example.com", "--timeout=120s")
     workflow = alone.to_cluster()
     push(alone, widget("one"), config("a", n="1"), secret())
     assert alone.sync(workflow).status == "succeeded"

@@ -56,7 +56,7 @@ def start(watched: WatchedWorld) -> Iterator[Start]:
 
 def ended(process: subprocess.Popen[str], code: int) -> str:
     """What a process said, once it has ended with this code."""
-    output, errors = process.communicate(timeout=90)
+    output, errors = process.communicate(timeout=300)
     assert process.returncode == code, errors
     assert "Traceback" not in errors
     assert CANARY not in output + errors

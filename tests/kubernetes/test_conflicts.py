@@ -300,7 +300,7 @@ def test_a_quota_is_named(editors: Editors, control_plane: ControlPlane) -> None
     hard = {"count/configmaps": "1"}
     editors.apply(editors.body("ResourceQuota", "few", spec={"hard": hard}), "tests")
     control_plane.kubectl(
-        "-n", editors.namespace, "wait", "--for=jsonpath={.status.hard}", "resourcequota/few", "--timeout=30s"
+        "-n", editors.namespace, "wait", "--for=jsonpath={.status.hard}", "resourcequota/few", "--timeout=120s"
     )
     body = config(editors, editors.name(), a="1")
     conflict = only(look(editors, body), body)

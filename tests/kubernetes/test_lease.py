@@ -274,7 +274,7 @@ def test_of_many_at_once_exactly_one_wins(
     assert held.holder == winner
 
     runs[winner].say()
-    assert runs[winner].process.wait(timeout=30) == 0
+    assert runs[winner].process.wait(timeout=300) == 0
     assert home.lock("somebody", 60).acquire() is None
 
 
@@ -290,7 +290,7 @@ def test_a_holder_whose_process_was_killed_is_dead_at_once(
     victim.process.send_signal(signal.SIGKILL)
     os.waitid(os.P_PID, victim.process.pid, os.WEXITED | os.WNOWAIT)
     if collected:
-        victim.process.wait(timeout=30)
+        victim.process.wait(timeout=300)
     assert home.lock("somebody", 600).holder() is None
     taken = home.lock("next", 600).acquire()
     assert taken is not None
@@ -306,7 +306,7 @@ def test_nothing_is_known_of_processes_of_other_machines(
     assert victim.try_it()["won"]
     elsewhere(cluster, **other)
     victim.process.kill()
-    victim.process.wait(timeout=30)
+    victim.process.wait(timeout=300)
     with pytest.raises(LockedError, match="locked by victim"):
         home.lock("next", 600).acquire()
 
@@ -318,7 +318,7 @@ def test_of_many_that_find_a_dead_holder_one_takes_over(
     victim = contender("victim")
     assert victim.try_it()["won"]
     victim.process.kill()
-    victim.process.wait(timeout=30)
+    victim.process.wait(timeout=300)
     for run in runs:
         run.say()
     said = [json.loads(run.heard()) for run in runs]

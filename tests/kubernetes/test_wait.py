@@ -15,7 +15,7 @@ from sloth_ci.destinations.kubernetes.wait import wait
 from support.waiting import until
 from support.workloads import delete, get, job, path_of, pods, put, template, workload
 
-PATIENCE = 60.0
+PATIENCE = 300.0
 
 
 class Told:

@@ -94,7 +94,7 @@ def test_the_api_server_is_restarted_while_objects_are_written(own_control_plane
         begun = threading.Event()
 
         def restart() -> None:
-            begun.wait(30)
+            begun.wait(120)
             own_control_plane.restart_apiserver()
 
         restarting = threading.Thread(target=restart)

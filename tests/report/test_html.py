@@ -227,7 +227,7 @@ needs_node = pytest.mark.skipif(
 
 def _node(*arguments: str) -> Any:
     assert NODE is not None
-    done = subprocess.run([NODE, *arguments], capture_output=True, text=True, timeout=60, check=False)
+    done = subprocess.run([NODE, *arguments], capture_output=True, text=True, timeout=300, check=False)
     assert done.returncode == 0, done.stderr
     return json.loads(done.stdout)
 

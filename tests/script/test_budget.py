@@ -196,7 +196,7 @@ from sloth_ci.script.run import load
 from support.luahost import MemoryHost
 load(Path({str(tmp_path / "sloth.lua")!r}), MemoryHost(), limits=Limits(silence=0.002, seconds=60))
 """
-    ended = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=60, check=False)
+    ended = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=300, check=False)
     assert ended.returncode == 2
     assert "inside one built-in function" in ended.stderr
     assert "Traceback" not in ended.stderr

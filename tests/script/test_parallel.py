@@ -45,7 +45,7 @@ workflow.define("w", {parallel = 3, tasks = tasks})
 def test_host_calls_of_several_tasks_run_at_the_same_time(
     run: Callable[..., Script], host: MemoryHost, call: str
 ) -> None:
-    together = threading.Barrier(3, timeout=20)
+    together = threading.Barrier(3, timeout=120)
 
     def meet(_name: str) -> None:
         together.wait()
@@ -72,7 +72,7 @@ def test_commands_run_at_the_same_time(run: Callable[..., Script]) -> None:
 
 
 def test_the_limit_holds(run: Callable[..., Script], host: MemoryHost) -> None:
-    pairs, lock = threading.Barrier(2, timeout=20), threading.Lock()
+    pairs, lock = threading.Barrier(2, timeout=120), threading.Lock()
     now, most = [0], [0]
 
     def busy(_name: str) -> None:
@@ -195,9 +195,9 @@ def test_another_task_cannot_resume_what_waits_for_the_host(run: Callable[..., S
     def wait(name: str) -> None:
         if name == "slow":
             entered.set()
-            assert go_on.wait(20)
+            assert go_on.wait(120)
         else:
-            assert entered.wait(20)
+            assert entered.wait(120)
 
     host.before_sync = wait
     script = run(
@@ -244,7 +244,7 @@ class StoppableHost(MemoryHost):
 
     def sync_workflow(self, workflow_id: str) -> tuple[bool, str | None]:
         self.name_of(workflow_id)
-        assert self._stop.wait(20)
+        assert self._stop.wait(120)
         return False, "stopped by a cancel"
 
     def cancel(self, thread: int) -> None:
@@ -280,7 +280,7 @@ def test_a_fault_ends_the_run_and_waits_for_the_rest(parallel: int) -> None:
         if task.name == "bad":
             raise ZeroDivisionError
         if parallel > 1:
-            assert stopped.wait(20)
+            assert stopped.wait(120)
         finished.append(task.name)
         return TaskOutcome(task.name, "succeeded")
 
@@ -326,7 +326,7 @@ except KeyboardInterrupt:
     with process:
         assert process.stdout.readline() == "ready\n"
         process.send_signal(signal.SIGINT)
-        rest, _ = process.communicate(timeout=30)
+        rest, _ = process.communicate(timeout=300)
     assert rest == "interrupted\n"
     pid = int((tmp_path / "a.pid").read_text())
     assert not Path(f"/proc/{pid}/cmdline").exists() or b"sleep" not in Path(f"/proc/{pid}/cmdline").read_bytes()
@@ -356,5 +356,5 @@ except KeyboardInterrupt:
     with process:
         assert process.stdout.readline() == "ready\n"
         process.send_signal(signal.SIGINT)
-        rest, _ = process.communicate(timeout=30)
+        rest, _ = process.communicate(timeout=300)
     assert rest == "interrupted\n"

@@ -42,7 +42,7 @@ NOWHERE: Final = {
 """Where nobody listens."""
 ARTIFACTS: Final = ".artifacts"
 """The folder of a workspace that plays the store of artifacts, with a folder for each."""
-TIMEOUT: Final = 100.0
+TIMEOUT: Final = 300.0
 """Seconds for a whole run."""
 _PROGRAM: Final = Path(sys.executable).parent / "act"
 _EXIT_CODE: Final = re.compile(r"^exit with `FAILURE`: (\d+)$")

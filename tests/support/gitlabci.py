@@ -50,7 +50,7 @@ from publish_action import published_template
 from support.project import ROOT
 from support.waiting import until
 
-TIMEOUT: Final = 100.0
+TIMEOUT: Final = 300.0
 """Seconds for a whole run."""
 STATE: Final = ".gitlab-ci-local"
 """The folder in a checkout where gitlab-ci-local keeps what it has downloaded, and what jobs leave."""

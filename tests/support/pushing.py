@@ -105,7 +105,7 @@ class Pusher:
             text=True,
             errors="surrogateescape",
             check=False,
-            timeout=60,
+            timeout=300,
         )
         assert "Traceback" not in done.stderr, done.stderr
         assert "a fault in sloth-ci" not in done.stderr, done.stderr
@@ -124,7 +124,7 @@ class Pusher:
             capture_output=True,
             text=True,
             check=False,
-            timeout=60,
+            timeout=300,
         )
         assert "Traceback" not in done.stderr, done.stderr
         assert "a fault in sloth-ci" not in done.stderr, done.stderr

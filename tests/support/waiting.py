@@ -9,7 +9,7 @@ from typing import TypeVar
 T = TypeVar("T")
 
 
-def until(condition: Callable[[], T], *, timeout: float = 30.0, every: float = 0.05, what: str = "") -> T:
+def until(condition: Callable[[], T], *, timeout: float = 120.0, every: float = 0.05, what: str = "") -> T:
     """Ask until the answer is true, and return it.
 
     Args:

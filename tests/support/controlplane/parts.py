@@ -28,7 +28,7 @@ ETCD, API, MANAGER, SCHEDULER, KWOK = (
 )
 CLIENTS: Final = (MANAGER, SCHEDULER, KWOK)
 """What is started when the API server is there."""
-_PATIENCE: Final = 60.0
+_PATIENCE: Final = 180.0
 """Seconds for a part to be ready."""
 _LOG: Final = """\
 2026-01-01T00:00:00.000000000Z stdout F starting
