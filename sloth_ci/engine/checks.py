@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from threading import Thread
 from typing import Any
 
@@ -21,7 +22,7 @@ HOOK_SECONDS = 600.0
 _GOES_ON = "the next sync goes on from here"
 
 Attempt = Callable[[float], str | None]
-"""Tries once, within so many seconds. Returns None where it holds, else why it does not."""
+"""Tries once, within so many seconds. Returns None where it holds, else why it does not. Raises TimeoutError for no answer."""
 
 
 def run_hooks(session: Session, hooks: Sequence[Any], name: str, about: Mapping[str, str]) -> None:
@@ -35,7 +36,10 @@ def run_hooks(session: Session, hooks: Sequence[Any], name: str, about: Mapping[
                 said = f": {reason}" if reason else ""
                 raise ApplyError(f"{what} returned false{said}", "the sync stopped there; see what it logged")
         elif isinstance(hook, str | list):
-            failure = _command(session, hook, {**clean_environment(session.environ), **about}, HOOK_SECONDS)
+            try:
+                failure = _command(session, hook, {**clean_environment(session.environ), **about}, HOOK_SECONDS)
+            except TimeoutError:
+                failure = f"no answer after {HOOK_SECONDS:g} s"
             if failure:
                 raise ApplyError(f"{what} failed: {failure}", "the sync stopped there")
         else:
@@ -53,10 +57,16 @@ def wait_healthy(session: Session, check: HealthCheck, about: Mapping[str, str])
     session.observer.phase("check health", len(attempts))
     deadline = time.monotonic() + check.timeout
     waiting = dict(attempts)
+    reasons: dict[str, str] = {}
     while True:
-        reasons: dict[str, str] = {}
         for name, attempt in list(waiting.items()):
-            reason = attempt(max(0.1, min(_ATTEMPT_SECONDS, deadline - time.monotonic())))
+            seconds = max(0.1, min(_ATTEMPT_SECONDS, deadline - time.monotonic()))
+            try:
+                reason = attempt(seconds)
+            except TimeoutError:
+                # A last try that was cut short says less than the one before it.
+                cut = seconds < _ATTEMPT_SECONDS and name in reasons
+                reason = reasons[name] if cut else f"no answer after {seconds:.3g} s"
             if reason is None:
                 del waiting[name]
                 session.observer.advance(name)
@@ -66,7 +76,7 @@ def wait_healthy(session: Session, check: HealthCheck, about: Mapping[str, str])
             return True
         left = deadline - time.monotonic()
         if left <= 0:
-            told = "; ".join(f"{name}: {reason}" for name, reason in reasons.items())
+            told = "; ".join(f"{name}: {reasons[name]}" for name in waiting)
             raise UnhealthyError(f"not healthy after {check.timeout:g} s: {told}", "see the check's own output")
         if session.stop.wait(min(check.interval, left)):
             raise Interrupted("stopped while waiting for health", _GOES_ON)
@@ -91,7 +101,7 @@ def _attempts(session: Session, check: HealthCheck, about: Mapping[str, str]) ->
 
 
 def _command(session: Session, command: str | list[str], environment: Mapping[str, str], seconds: float) -> str | None:
-    """None where the command ends with 0, else what it ended with and the end of what it printed."""
+    """None where the command ends with 0, else what it ended with and the end of what it printed. Raises TimeoutError."""
 
     def check() -> None:
         if session.stop.is_set():  # no verdict on what is being synced
@@ -105,7 +115,7 @@ def _command(session: Session, command: str | list[str], environment: Mapping[st
         program = "sh" if isinstance(command, str) else command[0]
         return f"cannot run {program!r}: {getattr(error, 'strerror', error)}"
     if ended.timed_out:
-        return f"no answer after {seconds:.3g} s"
+        raise TimeoutError
     if ended.code == 0:
         return None
     text = "\n".join(part.strip() for part in (ended.stdout, ended.stderr) if part.strip())[-_CLIP:]
@@ -113,12 +123,19 @@ def _command(session: Session, command: str | list[str], environment: Mapping[st
 
 
 def _within(seconds: float, attempt: Callable[[], str | None]) -> str | None:
-    """A server that sends a byte now and then outlives every timeout of its socket."""
+    """A server that sends a byte now and then outlives every timeout of its socket. Raises TimeoutError."""
     answers: list[str | None] = []
-    asking = Thread(target=lambda: answers.append(attempt()), name="health", daemon=True)
+
+    def ask() -> None:
+        with suppress(TimeoutError):
+            answers.append(attempt())
+
+    asking = Thread(target=ask, name="health", daemon=True)
     asking.start()
     asking.join(seconds + _LOOK_SECONDS)
-    return answers[0] if answers else f"no answer after {seconds:.3g} s"
+    if not answers:
+        raise TimeoutError
+    return answers[0]
 
 
 def _http(url: str, seconds: float) -> str | None:
@@ -133,7 +150,10 @@ def _http(url: str, seconds: float) -> str | None:
     except urllib.error.HTTPError as error:
         return f"HTTP {error.code}"
     except (OSError, ValueError, http.client.HTTPException) as error:
-        return f"no answer: {getattr(error, 'reason', error)}"
+        reason = getattr(error, "reason", error)
+        if isinstance(reason, TimeoutError):
+            raise reason from None
+        return f"no answer: {reason}"
 
 
 def _lua(function: Callable[[dict[str, str]], Any], about: Mapping[str, str]) -> str | None:

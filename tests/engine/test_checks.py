@@ -5,6 +5,7 @@ from __future__ import annotations
 import http.server
 import threading
 import time
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -23,12 +24,20 @@ def test_a_hook_may_leave_something_running(world: World) -> None:
 def test_of_a_noisy_check_the_end_is_told(world: World) -> None:
     world.sync(world.workflow())
     world.push("version 2", {"k8s/web.yaml": deployment(image="web:2")})
-    command = "head -c 50000000 /dev/zero; echo the end; exit 3"
-    policy = {"health_check": {"command": command, "timeout": "1s", "interval": "1s"}}
+    command = "head -c 5000000 /dev/zero; echo the end; exit 3"
+    policy = {"health_check": {"command": command, "timeout": "3s", "interval": "3s"}}
     message = world.sync(world.workflow(sync_policy=policy)).message
     assert "exit code 3" in message
     assert "the end" in message
     assert len(message) < 5000
+
+
+def test_a_last_try_that_is_cut_short_hides_no_reason(world: World, tmp_path: Path) -> None:
+    world.sync(world.workflow())
+    world.push("version 2", {"k8s/web.yaml": deployment(image="web:2")})
+    command = f"test -e {tmp_path}/tried && sleep 20; touch {tmp_path}/tried; echo the database is away; exit 3"
+    policy = {"health_check": {"command": command, "timeout": "3s", "interval": "100ms"}}
+    assert "exit code 3: the database is away" in world.sync(world.workflow(sync_policy=policy)).message
 
 
 def test_a_server_that_talks_nonsense_is_not_healthy(world: World) -> None:
