@@ -105,6 +105,8 @@ class Ledger(msgspec.Struct, frozen=True, kw_only=True):
     suspended: Suspension | None = None
     backups: tuple[str, ...] = ()
     """Ids, oldest first, at most `BACKUP_LIMIT`."""
+    repository: str = ""
+    """Whose state this is: the path of the repository on its server, such as `acme/shop`; empty where nobody can tell."""
 
     def last(self) -> Record | None:
         """The newest record."""

@@ -135,7 +135,10 @@ class ConflictPolicy(_Table, frozen=True):
     managers: dict[str, Literal["fail", "yield", "force"]] = {}
     """The same for single managers, by their name."""
     foreign_owner: Literal["fail", "adopt"] = "fail"
-    """An object that Helm, Argo CD, Flux, another workflow or a file of somebody else's holds: `adopt` takes it over."""
+    """An object that Helm, Argo CD, Flux, another workflow or a file of somebody else's holds: `adopt` takes it over.
+
+    Likewise the state of a workflow that another repository keeps there under the same id, as after a rename.
+    """
 
 
 class DestinationSpec(_Table, frozen=True):

@@ -15,6 +15,7 @@ from sloth_ci.core.state import LedgerStore, Lock, StateHome
 from sloth_ci.core.workflow import DestinationSpec, RepositorySpec, WorkflowSpec
 from sloth_ci.destinations import Destination, open_destination
 from sloth_ci.destinations.gitledger import GitLedger, GitLock, RefStore
+from sloth_ci.engine.ownledger import OwnLedger
 from sloth_ci.engine.session import Session
 from sloth_ci.repo import Repository, StateRef
 
@@ -124,7 +125,12 @@ def open_place(session: Session, workflow: WorkflowSpec, destination: Destinatio
         session,
         workflow,
         destination,
-        home.ledger(workflow.id),
+        OwnLedger(
+            home.ledger(workflow.id),
+            session.repository(workflow.repository).names,
+            f"workflow '{workflow.name}' at {destination.label}",
+            takes_over=workflow.conflicts.foreign_owner == "adopt",
+        ),
         home.lock(session.holder, session.lock_ttl),
         home.neighbours(workflow.id),
     )

@@ -54,6 +54,14 @@ class Address:
         return self.scheme != other.scheme or self.port == other.port
 
     @property
+    def name(self) -> str:
+        """The path on its server in lower case, such as `acme/shop`: what stays the same over transports and mirrors.
+
+        Empty for a path of this machine.
+        """
+        return "" if self.local else self.path.lower()
+
+    @property
     def key(self) -> str:
         """What the clone cache calls it: one key for each place that Git would talk to."""
         return self.path if self.local else f"{self.host}:{self.port or ''}/{self.path}"

@@ -76,11 +76,17 @@ def open_repository(
                     (address, credentials) if credentials and not itself else (match[0], credentials or match[1])
                 )
                 login = login_for(place, given, environ, cwd=cwd)
-            return Repository(spec, checkout, login, env=env, environ=environ, config=config, opener=opener)
+            names = [there.name for there, _ in (known if itself else [match] if match else []) if there.name]
+            return Repository(
+                spec, checkout, login, env=env, environ=environ, config=config, opener=opener, names=names
+            )
     if offline is not None:
         raise Elsewhere(f"{show_path(address.text)} is another repository than this one", "it has a preview of its own")
     entry = CacheEntry(cache_dir, address, env, notice)
     login = login_for(address, credentials, environ, cwd=cwd)
     clone = Checkout(entry.path, entry.path, None)
     config = entry.mended(lambda: read_config(entry.path, env))
-    return Repository(spec, clone, login, env=env, environ=environ, config=config, opener=opener, entry=entry)
+    names = [address.name] if address.name else []
+    return Repository(
+        spec, clone, login, env=env, environ=environ, config=config, opener=opener, entry=entry, names=names
+    )

@@ -49,6 +49,7 @@ class Repository:
         entry: CacheEntry | None = None,
         offline: Offline | None = None,
         display: str = "",
+        names: Sequence[str] = (),
     ) -> None:
         self._spec = spec
         self._opener = opener
@@ -62,6 +63,8 @@ class Repository:
         self.root = checkout.root
         self.display = display or show_path(login.address.text if login else str(checkout.root))
         """The URL or path, safe to print."""
+        self.names = tuple(names)
+        """What its servers call it (`Address.name`), the one that is read first; empty for a path of this machine."""
         self.submodules = spec.submodules
         self.identity: Identity = identity_of(environ, config)
         """Who commits that are made here are by."""
