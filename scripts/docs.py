@@ -205,7 +205,7 @@ def gitlab_page() -> str:
     return _between(text, "variables", rows)
 
 
-_OF_ONE_RUN: Final = ("task", "params", "base", "head", "to", "reason")
+_OF_ONE_RUN: Final = ("task", "params", "base", "head", "to", "reason", "release-hold")
 
 
 def _variables(told: Mapping[str, str]) -> list[str]:

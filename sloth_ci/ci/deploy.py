@@ -68,11 +68,13 @@ def _hold_to_what_was(job: Job) -> None:
 
 def sync_all(job: Job) -> int:
     """Sync every workflow of the environment, also those that nothing but a person syncs."""
+    again = job.inputs.release_hold == "true"
     with job.started(only_declared=True) as run:
         wanted = in_order(run.session, job.chosen(run))
 
         def act(session: Session, workflow: WorkflowSpec) -> SyncOutcome:
-            return deploy_revision(job, session, workflow, head_of(session, workflow, job.inputs.head or None))
+            revision = head_of(session, workflow, job.inputs.head or None)
+            return deploy_revision(job, session, workflow, revision, release_hold=again)
 
         take_turns(job, run, wanted, act)
         write_back(job)
@@ -178,8 +180,10 @@ def _in_turn(job: Job, revisions: Mapping[str, Sequence[str]]) -> Act:
     return act
 
 
-def deploy_revision(job: Job, session: Session, workflow: WorkflowSpec, revision: str) -> SyncOutcome:
-    """Let one revision through the gate and sync it, with a deployment at the forge around it."""
+def deploy_revision(
+    job: Job, session: Session, workflow: WorkflowSpec, revision: str, *, release_hold: bool = False
+) -> SyncOutcome:
+    """Let one revision through the gate and sync it, with a deployment at the forge around it. `release_hold`: see `sync`."""
     pull = job.gate.pull_of(revision, session.branch_of(workflow))
     session = replace(session, pull_request=pull.number if pull else None)
     plan = let_through(session, workflow, revision)
@@ -192,7 +196,7 @@ def deploy_revision(job: Job, session: Session, workflow: WorkflowSpec, revision
     here = session.repository(workflow.repository).work_tree is not None  # of another repository GitHub knows no commit
     deployment = job.forge.deploying(revision, workflow.environment) if workflow.environment and here else None
     try:
-        outcome = sync(session, workflow, head=revision, approved=plan)
+        outcome = sync(session, workflow, head=revision, approved=plan, release_hold=release_hold)
     except Interrupted:
         _say(job, deployment, "failure", "interrupted; the next run goes on from here", workflow)
         raise

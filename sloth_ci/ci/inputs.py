@@ -17,6 +17,7 @@ from sloth_ci.core.workflow import did_you_mean
 from sloth_ci.report.checkrun import FailOn
 
 Command = Literal["auto", "preview", "sync", "run", "drift", "rollback", "report", "doctor"]
+YesNo = Literal["false", "true"]
 WhenToComment = Literal["true", "false", "changes"]
 
 
@@ -40,6 +41,7 @@ class Inputs(msgspec.Struct, frozen=True, kw_only=True, rename=lambda name: name
     allow_env: str = ""
     to: str = "previous"
     reason: str = ""
+    release_hold: YesNo = "false"
     bundle: str = ""
 
     def __repr__(self) -> str:

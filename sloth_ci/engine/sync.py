@@ -156,7 +156,8 @@ def _refuse(plan: Plan, ledger: Ledger, approved: Plan | str | None, *, release_
         renders = "was" if same else f"renders what {held.revision[:10]} did, which was"
         raise RolledBackError(
             f"{plan.revision[:10]} {renders} rolled back: {held.reason}",
-            "change the manifests; or try the same again on purpose with sync --release-hold",
+            "change the manifests; or try the same again on purpose: `sloth-ci sync --release-hold`, or in CI the command "
+            "`sync` with the input `release-hold`",
         )
     if isinstance(approved, Plan) and approved.digest != plan.digest:
         raise ApprovalError(

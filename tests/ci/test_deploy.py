@@ -41,6 +41,26 @@ def test_what_fails_is_put_back_at_the_destination_and_in_git(world: CiWorld) ->
     assert len(world.subjects()) == len(set(world.subjects())), "the revert was not reverted"
 
 
+def test_what_is_held_is_tried_again_by_a_person(world: CiWorld) -> None:
+    """The fault was elsewhere, the same manifests come back: the push stays away from them, a person may try them again."""
+    approved(world, "web:2", "one")
+    assert world.deploy().code == 0
+    approved(world, "web:broken", "two")
+    assert world.deploy().code == 8
+    world.git("config", "test.mended", "true")
+    approved(world, "web:broken", "three")
+    refused = world.deploy()
+    assert refused.code == 8, refused.log
+    assert "input `release-hold`" in refused.log
+    assert "web:2" in world.rendered()
+
+    assert world.by_hand("sync").code == 8
+    job = world.by_hand("sync", inputs={"release-hold": "true"})
+    assert job.code == 0, job.log
+    assert "web:broken" in world.rendered()
+    assert world.by_hand("sync").code == 0, "a success takes the hold away"
+
+
 def test_a_protected_branch_gets_a_pull_request_for_the_revert(world: CiWorld) -> None:
     approved(world, "web:2", "one")
     world.deploy()
