@@ -22,11 +22,11 @@ class Row(msgspec.Struct, array_like=True, frozen=True, gc=False):
     source: Source
     blob: str
     position: int
-    defaulted: bool
+    moved: bool
 
     @property
     def key(self) -> Key:
-        return Key(self.blob, self.position, self.defaulted, self.digest)
+        return Key(self.blob, self.position, self.moved, self.digest)
 
 
 class RenderRecord(msgspec.Struct, array_like=True, frozen=True):
@@ -91,11 +91,12 @@ def _rows(parts: list[Part], namespace: str | None, scopes: Mapping[tuple[str, s
     for path, blob, record, sources in parts:
         for item in record.objects:
             ref, digest = item.ref, item.digest
-            defaulted = bool(namespace and item.defaulted) and is_namespaced(ref.group, ref.kind, scopes)
-            if defaulted and namespace:
-                ref, digest = ref._replace(namespace=namespace), item.defaulted
+            namespaced = is_namespaced(ref.group, ref.kind, scopes)
+            moved = bool(item.moved) and namespaced != bool(ref.namespace)
+            if moved:
+                ref, digest = ref._replace(namespace=(namespace or "") if namespaced else ""), item.moved
             source = sources.get(item.position) or Source(path, item.line)
-            yield Row(ref, item.version, digest, source, blob, item.position, defaulted)
+            yield Row(ref, item.version, digest, source, blob, item.position, moved)
 
 
 def rendered(record: RenderRecord, source: BodySource, ready: Mapping[Key, Body] | None = None) -> Rendered:

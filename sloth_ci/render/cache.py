@@ -22,7 +22,7 @@ from sloth_ci import __version__
 
 T = TypeVar("T")
 
-FORMAT = 1
+FORMAT = 2
 """Raised when a record changes its shape or its meaning, such as what `normalise` drops; each release starts anew too."""
 
 _MAGIC = f"sloth-render {FORMAT} {__version__}\n".encode()

@@ -16,7 +16,7 @@ from sloth_ci.core.objects import Body, Source, canonical, digest_of
 from sloth_ci.core.secrets import is_secret
 from sloth_ci.render.assemble import Part, RenderRecord, assemble, rendered
 from sloth_ci.render.cache import Cache
-from sloth_ci.render.index import FileRecord, with_namespace
+from sloth_ci.render.index import FileRecord, moved
 from sloth_ci.render.result import Key, Problem, Rendered, RenderKind
 from sloth_ci.render.source import SourceEntry
 
@@ -123,9 +123,9 @@ def _as_promised(bodies: Mapping[Key, Body]) -> bool:
 
 
 def _place(bodies: Mapping[int, Body], keys: Iterable[Key], namespace: str | None) -> dict[Key, Body]:
-    """Bodies by key, in the default namespace where the key says so."""
+    """Bodies by key, each where the key says that it belongs."""
     return {
-        key: with_namespace(bodies[key.position], namespace) if key.defaulted and namespace else bodies[key.position]
+        key: moved(bodies[key.position], namespace) if key.moved else bodies[key.position]
         for key in keys
         if key.position in bodies
     }

@@ -9,7 +9,7 @@ from typing import Any
 import msgspec
 
 from sloth_ci.core.objects import Body, Ref, Source, digest_of, manifest_of
-from sloth_ci.core.scope import Scope, defined_by
+from sloth_ci.core.scope import Scope, defined_by, may_be_cluster_scoped
 from sloth_ci.core.yaml import MAX_FILE_BYTES, Document, YamlError, flatten, parse
 
 _LFS = b"version https://git-lfs.github.com/spec/"
@@ -50,8 +50,9 @@ class ObjectRecord(msgspec.Struct, array_like=True, frozen=True, gc=False):
     line: int
     position: int
     """Counted from 0 among the objects of the file."""
-    defaulted: str = ""
-    """Its digest with the default namespace written in; empty where it names a namespace, or no default was given."""
+    moved: str = ""
+    """Its digest once `moved`: in the default namespace where it names none, out of the one that it names where its kind may
+    have none; else empty."""
 
 
 class FileRecord(msgspec.Struct, array_like=True, frozen=True, gc=False):
@@ -119,17 +120,20 @@ def index_documents(documents: Iterable[Document], namespace: str | None) -> tup
     return FileRecord(tuple(objects), tuple(sorted(problems)), tuple(scopes)), bodies
 
 
-def with_namespace(body: Body, namespace: str) -> Body:
-    """A copy that lives in a namespace."""
-    return {**body, "metadata": {**body["metadata"], "namespace": namespace}}
+def moved(body: Body, namespace: str | None) -> Body:
+    """A copy where the object belongs: in the default namespace, or out of the one that it names."""
+    metadata = dict(body["metadata"])
+    if metadata.pop("namespace", None) is None:
+        metadata["namespace"] = namespace
+    return {**body, "metadata": metadata}
 
 
 def _record(value: Body, line: int, position: int, namespace: str | None) -> tuple[ObjectRecord, Body]:
     manifest = manifest_of(value, Source("", line))
-    defaulted = ""
-    if namespace and not manifest.ref.namespace:
-        defaulted = digest_of(with_namespace(manifest.body, namespace))
-    return ObjectRecord(manifest.ref, manifest.version, manifest.digest, line, position, defaulted), manifest.body
+    ref, elsewhere = manifest.ref, ""
+    if may_be_cluster_scoped(ref.group, ref.kind) if ref.namespace else namespace:
+        elsewhere = digest_of(moved(manifest.body, namespace))
+    return ObjectRecord(ref, manifest.version, manifest.digest, line, position, elsewhere), manifest.body
 
 
 def _broken(reason: str) -> FileRecord:

@@ -11,7 +11,7 @@ from sloth_ci.core.yaml import MAX_FILE_BYTES
 from sloth_ci.render.assemble import Part, RenderRecord, assemble, rendered
 from sloth_ci.render.cache import Cache, name_of, scope_of
 from sloth_ci.render.detect import CHART_FILE, KUSTOMIZATION_FILES, MANIFEST_SUFFIXES, below_any, hidden, outermost
-from sloth_ci.render.index import FileRecord, index, too_large, with_namespace
+from sloth_ci.render.index import FileRecord, index, moved, too_large
 from sloth_ci.render.listing import Listing, Outside
 from sloth_ci.render.result import Key, Problem, Rendered, printable
 from sloth_ci.render.source import SUBMODULE, SYMLINK, SourceEntry, SourceTree
@@ -192,7 +192,7 @@ def _keyed(record: RenderRecord, ready: Mapping[tuple[str, int], Body], namespac
 
 
 def _placed(body: Body, key: Key, namespace: str | None) -> Body:
-    return with_namespace(body, namespace) if key.defaulted and namespace else body
+    return moved(body, namespace) if key.moved else body
 
 
 class _Blobs:

@@ -60,8 +60,8 @@ class Key(NamedTuple):
     """Empty where a tool made the object."""
     position: int
     """Counted from 0, in the file or in the output of the tool."""
-    defaulted: bool
-    """The default namespace was written into it."""
+    moved: bool
+    """It is in another namespace than the one that its file names: see `index.moved`."""
     digest: str
     """What the body has to hash to."""
 

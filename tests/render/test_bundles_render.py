@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 
 from sloth_ci.core.objects import Manifest, Source, manifest_of, set_digest
+from sloth_ci.core.scope import is_namespaced
 from sloth_ci.core.yaml import flatten, parse
 from sloth_ci.render import DirectoryTree, candidates, load_bodies
 
@@ -37,9 +38,13 @@ def git(*arguments: Any) -> str:
 
 
 def made_by(*command: Any) -> list[Manifest]:
-    """What a tool prints."""
+    """What a tool prints, without the namespaces that the API server would take away."""
     output = subprocess.run(list(command), check=True, capture_output=True).stdout
-    return [manifest_of(item.value, Source("", item.line)) for document in parse(output) for item in flatten(document)]
+    found = [manifest_of(item.value, Source("", item.line)) for document in parse(output) for item in flatten(document)]
+    for manifest in found:
+        if not is_namespaced(manifest.ref.group, manifest.ref.kind, {}):
+            manifest.body["metadata"].pop("namespace", None)
+    return [manifest_of(manifest.body, manifest.source) for manifest in found]
 
 
 def same(ours: Any, theirs: list[Manifest]) -> bool:

@@ -8,6 +8,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from sloth_ci.core.objects import digest_of
 from sloth_ci.core.yaml import MAX_FILE_BYTES
 from sloth_ci.render import Problem, RenderFailed, load_bodies
 from sloth_ci.render.index import index
@@ -217,6 +218,43 @@ def test_a_default_namespace_is_for_namespaced_objects_that_name_none(files: Any
             assert manifest.body["metadata"].get("namespace", "") == manifest.ref.namespace
     bare = {str(m.ref) for m in run(tree).manifests}
     assert "Pod/a" in bare
+
+
+@pytest.mark.parametrize("namespace", [None, "team"])
+def test_what_lives_in_no_namespace_keeps_none(files: Any, run: Any, namespace: str | None) -> None:
+    """As the API server takes one away from a ClusterRole that names one: with it and without it is the same object."""
+    crd = """\
+apiVersion: apiextensions.k8s.io/v1
+kind: CustomResourceDefinition
+metadata: {name: teams.example.com, namespace: wrong}
+spec: {group: example.com, scope: Cluster, names: {kind: Team}}
+"""
+    role = "apiVersion: rbac.authorization.k8s.io/v1\nkind: ClusterRole\nmetadata: {name: reader%s}\nrules: []\n"
+    team = "apiVersion: example.com/v1\nkind: %s\nmetadata: {name: a%s}\n"
+    where = ", namespace: wrong"
+    tree = files(
+        {
+            "with/a.yaml": "---\n".join([crd, role % where, team % ("Team", where), team % ("Other", where)]),
+            "without/a.yaml": "---\n".join(
+                [crd.replace(where, ""), role % "", team % ("Team", ""), team % ("Other", where)]
+            ),
+        }
+    )
+    named = run(tree.at("with"), namespace=namespace)
+    assert {str(manifest.ref) for manifest in named.manifests} == {
+        "CustomResourceDefinition/teams.example.com",
+        "ClusterRole/reader",
+        "Team/a",
+        "Other/wrong/a",
+    }
+    assert all(digest_of(manifest.body) == manifest.digest for manifest in named.manifests)
+    assert named.digest == run(tree.at("without"), namespace=namespace).digest
+
+
+def test_a_role_that_two_files_put_into_two_namespaces_is_a_duplicate(files: Any, run: Any) -> None:
+    role = "apiVersion: rbac.authorization.k8s.io/v1\nkind: ClusterRole\nmetadata: {name: reader, namespace: %s}\n"
+    rendered = run(files({"a.yaml": role % "one", "b.yaml": role % "two"}))
+    assert [str(first.ref) for first, _ in rendered.duplicates] == ["ClusterRole/reader"]
 
 
 def test_a_default_namespace_gives_what_writing_it_down_gives(files: Any, run: Any) -> None:

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from sloth_ci.render import Rendered, render
-from sloth_ci.render.cache import Cache, name_of
+from sloth_ci.render.cache import FORMAT, Cache, name_of
 
 POD = "apiVersion: v1\nkind: Pod\nmetadata:\n  name: {}\n"
 SECRET = "apiVersion: v1\nkind: Secret\nmetadata: {name: s}\nstringData: {password: hunter2}\n"
@@ -85,7 +85,7 @@ def test_no_body_reaches_the_disk_and_nobody_else_may_read(files: Any, run: Any,
         lambda data: b"",
         lambda data: data[: len(data) // 2],
         lambda data: data[:-1] + bytes([data[-1] ^ 1]),
-        lambda data: data.replace(b"sloth-render 1", b"sloth-render 0"),
+        lambda data: data.replace(b"sloth-render %d" % FORMAT, b"sloth-render 0"),
         lambda data: os.urandom(len(data)),
         lambda data: data + b"more",
     ],
