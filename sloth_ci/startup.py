@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING
 from sloth_ci.assets import lua_dir
 from sloth_ci.core.errors import UsageError
 from sloth_ci.core.events import Observer
+from sloth_ci.core.unreviewed import Unreviewed
 from sloth_ci.core.workflow import WorkflowSpec, did_you_mean
 from sloth_ci.engine.api import Api
 from sloth_ci.engine.ordering import in_order
@@ -119,11 +120,12 @@ def start(
     stop: Stop | None = None,
     checkpoint: Callable[[str], None] = lambda name: None,
     offline: Offline | None = None,
+    unreviewed: Unreviewed | None = None,
     branch: str | None = None,
 ) -> Run:
     """Find the Lua file, run it, and return what it declared. Raises UsageError, ScriptError.
 
-    `offline` and `branch` are those of `Session`.
+    `offline`, `unreviewed` and `branch` are those of `Session`.
     """
     from sloth_ci.script.run import load
 
@@ -146,6 +148,7 @@ def start(
         rehearsal=options.rehearse or options.declare_only or theirs,
         checkpoint=checkpoint,
         offline=offline,
+        unreviewed=unreviewed,
         branch=branch,
     )
     api = Api(

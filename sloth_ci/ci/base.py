@@ -8,6 +8,7 @@ from pathlib import Path
 
 from sloth_ci.baselua import BaseLua
 from sloth_ci.ci.job import Job
+from sloth_ci.ci.worktree import RequestTree
 from sloth_ci.core.workflow import RepositorySpec
 from sloth_ci.repo import Offline, open_repository
 from sloth_ci.startup import Run, cache_dir
@@ -32,7 +33,12 @@ def on_base(
         start = revision or repository.branch_tip(branch)
         lua = BaseLua(repository, start, given=job.inputs.workflow, folder=Path.cwd())
         with job.started(
-            source=lua.source, builtin=lua.source is None, rehearse=rehearse, only_declared=True, offline=offline
+            source=lua.source,
+            builtin=lua.source is None,
+            rehearse=rehearse,
+            only_declared=True,
+            offline=offline,
+            unreviewed=RequestTree(repository, lua.revision) if rehearse else None,
         ) as run:
             yield run, lua
     finally:

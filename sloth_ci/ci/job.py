@@ -20,6 +20,7 @@ from sloth_ci.core.events import Observer
 from sloth_ci.core.outcome import Outcome, SyncOutcome
 from sloth_ci.core.plan import Plan
 from sloth_ci.core.review import Overlap
+from sloth_ci.core.unreviewed import Unreviewed
 from sloth_ci.core.workflow import WorkflowSpec
 from sloth_ci.engine.session import Stop
 from sloth_ci.repo import Offline
@@ -93,6 +94,7 @@ class Job:
         rehearse: bool = False,
         only_declared: bool = False,
         offline: Offline | None = None,
+        unreviewed: Unreviewed | None = None,
     ) -> Iterator[Run]:
         """Read the Lua file, under this job's gate. SIGTERM ends it at the next safe point. Raises UsageError, ScriptError."""
         if source is None and not builtin:
@@ -119,6 +121,7 @@ class Job:
             forge=self.forge,
             stop=self.stop,
             offline=offline,
+            unreviewed=unreviewed,
         )
         self.gate.attach(run.session, lambda: self.chosen(run))
         with stoppable(run):

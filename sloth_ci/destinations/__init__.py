@@ -17,6 +17,7 @@ from sloth_ci.core.ledger import BackupItem
 from sloth_ci.core.objects import Body, Manifest, Ref, Write
 from sloth_ci.core.observed import Observed
 from sloth_ci.core.state import StateHome
+from sloth_ci.core.unreviewed import Unreviewed
 from sloth_ci.core.workflow import ConflictPolicy, DestinationSpec
 from sloth_ci.destinations.branch import BranchDestination
 from sloth_ci.destinations.directory import DirectoryDestination
@@ -38,6 +39,10 @@ class Surroundings(Protocol):
     @property
     def workflow_id(self) -> str:
         """Whose objects these are."""
+
+    @property
+    def unreviewed(self) -> Unreviewed | None:
+        """What of the work tree is a change's own, and is neither run nor believed; None where all of it is the user's."""
 
     def branch_store(self, repository: str | None, branch: str) -> tuple[RefStore[Any], str]:
         """Files on a branch, and the name of its repository for a person (empty for the workflow's own)."""
@@ -142,7 +147,9 @@ def _open_kubernetes(spec: DestinationSpec, surroundings: Surroundings) -> Desti
     # Imported here: ssl and http take 30 ms, and most commands on files need neither.
     from sloth_ci.destinations.kubernetes.destination import open_kubernetes
 
-    return open_kubernetes(spec, surroundings.root, surroundings.environ, surroundings.workflow_id)
+    return open_kubernetes(
+        spec, surroundings.root, surroundings.environ, surroundings.workflow_id, surroundings.unreviewed
+    )
 
 
 OPENERS: dict[str, tuple[frozenset[str], Callable[[DestinationSpec, Surroundings], Destination]]] = {

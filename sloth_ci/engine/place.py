@@ -48,6 +48,7 @@ class _Surroundings:
         self.root: Path = session.root
         self.environ: Mapping[str, str] = session.environ
         self.workflow_id = workflow.id
+        self.unreviewed = session.unreviewed
 
     def branch_store(self, repository: str | None, branch: str) -> tuple[RefStore[Any], str]:
         spec = self._workflow.repository

@@ -12,6 +12,7 @@ from threading import Event, Lock
 from sloth_ci.core.errors import UsageError
 from sloth_ci.core.events import Observer
 from sloth_ci.core.secrets import Fingerprinter
+from sloth_ci.core.unreviewed import Unreviewed
 from sloth_ci.core.workflow import RepositorySpec, WorkflowSpec, did_you_mean
 from sloth_ci.engine.ports import Forge, Gate
 from sloth_ci.repo import Offline, Repository, open_repository
@@ -72,6 +73,8 @@ class Session:
     rehearsal: bool = False
     offline: Offline | None = None
     """Where nothing is fetched: what the remote has is what this machine saw last."""
+    unreviewed: Unreviewed | None = None
+    """What of the work tree is the change's own that is rehearsed: it is neither run nor believed."""
     branch: str | None = None
     """The branch that the run is about, for branch strategies; None: the one that CI or the checkout is on."""
     stop: Stop = field(default_factory=Stop)

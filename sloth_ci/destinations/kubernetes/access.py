@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import binascii
 import hashlib
+import os
 from base64 import b64decode
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -16,6 +17,7 @@ from typing import Any, Final, NamedTuple, cast
 from urllib.parse import quote
 
 from sloth_ci.core.errors import UsageError
+from sloth_ci.core.unreviewed import Unreviewed
 from sloth_ci.core.workflow import DestinationSpec, did_you_mean
 from sloth_ci.destinations.kubernetes.execplugin import API_VERSIONS, ExecLogin, InteractiveMode, Plugin
 from sloth_ci.destinations.kubernetes.kubeconfig import Entry, Kubeconfig, is_there, load
@@ -53,8 +55,10 @@ class Access:
         return hashlib.sha256(b"\0".join(parts)).hexdigest()[:32]
 
 
-def find_access(spec: DestinationSpec, root: Path, environ: Mapping[str, str]) -> Access:
-    """Raises UsageError where the table, the files or the environment do not say it."""
+def find_access(
+    spec: DestinationSpec, root: Path, environ: Mapping[str, str], unreviewed: Unreviewed | None = None
+) -> Access:
+    """Raises UsageError where the table, the files or the environment do not say it, or an `unreviewed` change would."""
     ways = [name for name in ("kubeconfig", "kubeconfig_env", "in_cluster") if getattr(spec, name)]
     if len(ways) > 1:
         raise UsageError(f"destination: {' and '.join(ways)} exclude each other", "keep one of them")
@@ -64,7 +68,7 @@ def find_access(spec: DestinationSpec, root: Path, environ: Mapping[str, str]) -
         return in_cluster(environ)
     if not ways and not spec.context and not is_there(environ) and _in_pod(environ):
         return in_cluster(environ)
-    return select(load(spec, root, environ), spec.context or "", environ)
+    return select(load(spec, root, environ, unreviewed), spec.context or "", environ)
 
 
 def _in_pod(environ: Mapping[str, str]) -> bool:
@@ -101,7 +105,7 @@ def select(config: Kubeconfig, context: str, environ: Mapping[str, str]) -> Acce
         context=name,
         namespace=_Reader(f"context '{name}'", config.contexts[name], config.where).text("namespace"),
         trust=trust,
-        login=_login(user, cluster, trust, environ),
+        login=_login(user, cluster, trust, environ, config.unreviewed),
         proxy=proxy_of(proxy, f"proxy-url of {cluster.what}") if proxy else None,
         user=str(user_name or ""),
         headers=_impersonation(user),
@@ -168,7 +172,9 @@ def _trust(cluster: _Reader) -> Trust:
     return Trust(None if insecure else cluster.pem("certificate-authority"), insecure, cluster.text("tls-server-name"))
 
 
-def _login(user: _Reader, cluster: _Reader, trust: Trust, environ: Mapping[str, str]) -> Login:
+def _login(
+    user: _Reader, cluster: _Reader, trust: Trust, environ: Mapping[str, str], unreviewed: Unreviewed | None
+) -> Login:
     body = user.entry.body
     certificate = _certificate(user)
     if provider := body.get("auth-provider"):
@@ -179,7 +185,7 @@ def _login(user: _Reader, cluster: _Reader, trust: Trust, environ: Mapping[str, 
             "log in with the provider's exec plugin (kubelogin, gke-gcloud-auth-plugin, ...), or with a token",
         )
     if body.get("exec"):
-        return ExecLogin(_plugin(user, cluster, trust), environ, certificate)
+        return ExecLogin(_plugin(user, cluster, trust, unreviewed), environ, certificate)
     token = user.text("token")
     if path := user.path("tokenFile"):
         return FileLogin(path, certificate, fallback=token)
@@ -205,7 +211,7 @@ def _certificate(user: _Reader) -> Certificate | None:
     return Certificate(chain, key)
 
 
-def _plugin(user: _Reader, cluster: _Reader, trust: Trust) -> Plugin:
+def _plugin(user: _Reader, cluster: _Reader, trust: Trust, unreviewed: Unreviewed | None) -> Plugin:
     said = user.entry.body["exec"]
     if not isinstance(said, dict):
         raise user.wrong("exec", "is not a table")
@@ -222,10 +228,20 @@ def _plugin(user: _Reader, cluster: _Reader, trust: Trust) -> Plugin:
     args = said.get("args") or []
     if not isinstance(args, list) or not all(isinstance(item, str) for item in args):
         raise body.wrong("args", "is not a list of strings")
+    # As client-go: a name is looked up on the PATH, a path is counted from the kubeconfig.
+    command = body.path("command") if "/" in command else command
+    if unreviewed is not None and any(
+        os.path.isabs(word) and unreviewed.holds(Path(word)) for word in (command, *args)
+    ):
+        raise body.wrong(
+            "command",
+            "is in the work tree of a change under review, whose programs are not run",
+            "take one of the image",
+        )
     return Plugin(
-        # As client-go: a name is looked up on the PATH, a path is counted from the kubeconfig.
-        command=body.path("command") if "/" in command else command,
+        command=command,
         args=tuple(args),
+        folder=os.sep if unreviewed is not None else None,
         env=_variables(body),
         api_version=api_version,
         install_hint=body.text("installHint"),

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
+from sloth_ci.core.unreviewed import Unreviewed
 from sloth_ci.core.workflow import DestinationSpec, stable_id
 from sloth_ci.destinations.kubernetes.access import find_access
 from sloth_ci.destinations.kubernetes.client import Client
@@ -41,13 +42,15 @@ class Cluster:
         return stable_id(self.context, "cluster", self.client.server, self.namespace)
 
 
-def connect(spec: DestinationSpec, root: Path, environ: Mapping[str, str]) -> Cluster:
+def connect(
+    spec: DestinationSpec, root: Path, environ: Mapping[str, str], unreviewed: Unreviewed | None = None
+) -> Cluster:
     """Find the way to a cluster. Nothing is asked of it yet.
 
-    `root`: the directory of the workflow file, from which paths are counted. Raises UsageError for a kubeconfig, context
-    or certificate that is not there or cannot be read.
+    `root`: the directory of the workflow file, from which paths are counted. `unreviewed`: what of the files there is not
+    to be believed. Raises UsageError for a kubeconfig, context or certificate that is not there or cannot be read.
     """
-    access = find_access(spec, root, environ)
+    access = find_access(spec, root, environ, unreviewed)
     client = Client(access, environ)
     namespace = spec.namespace or access.namespace or "default"
     return Cluster(client, Discovery(client), namespace, access.context, key=access.key)

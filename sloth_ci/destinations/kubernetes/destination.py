@@ -16,6 +16,7 @@ from sloth_ci.core.ledger import BackupItem
 from sloth_ci.core.objects import Body, Manifest, Ref, Write
 from sloth_ci.core.observed import Observed
 from sloth_ci.core.scope import defined_by, is_namespaced
+from sloth_ci.core.unreviewed import Unreviewed
 from sloth_ci.core.words import plural
 from sloth_ci.core.workflow import ConflictPolicy, DestinationSpec
 from sloth_ci.destinations.kubernetes import hooks, restore, wait, write
@@ -27,10 +28,14 @@ from sloth_ci.destinations.kubernetes.state import KubernetesHome
 
 
 def open_kubernetes(
-    spec: DestinationSpec, root: Path, environ: Mapping[str, str], workflow_id: str
+    spec: DestinationSpec,
+    root: Path,
+    environ: Mapping[str, str],
+    workflow_id: str,
+    unreviewed: Unreviewed | None = None,
 ) -> KubernetesDestination:
-    """Raises UsageError for a kubeconfig that does not hold what is asked for."""
-    cluster = connect(spec, root, environ)
+    """Raises UsageError for a kubeconfig that does not hold what is asked for, or is not to be believed."""
+    cluster = connect(spec, root, environ, unreviewed)
     return KubernetesDestination(cluster, spec.state_namespace or cluster.namespace, workflow_id)
 
 

@@ -47,6 +47,8 @@ class Plugin:
     interactive: InteractiveMode
     cluster: Mapping[str, Any] | None
     """What `provideClusterInfo` tells the plugin."""
+    folder: str | None = None
+    """Where it runs; None: where we do."""
 
 
 class ExecLogin:
@@ -83,6 +85,7 @@ class ExecLogin:
         try:
             done = subprocess.run(
                 [program, *plugin.args],
+                cwd=plugin.folder,
                 env={**self._environ, "KUBERNETES_EXEC_INFO": self._info(interactive)},
                 stdin=None if interactive else subprocess.DEVNULL,
                 stdout=subprocess.PIPE,

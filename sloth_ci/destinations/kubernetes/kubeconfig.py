@@ -11,12 +11,13 @@ import os
 from base64 import b64decode
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, NamedTuple
 
 from sloth_ci.core import yaml
 from sloth_ci.core.errors import UsageError
+from sloth_ci.core.unreviewed import Unreviewed
 from sloth_ci.core.workflow import DestinationSpec
 
 
@@ -37,19 +38,27 @@ class Kubeconfig:
     users: Mapping[str, Entry]
     contexts: Mapping[str, Entry]
     current: str
+    unreviewed: Unreviewed | None = None
+    """The work tree whose programs and files are not to be believed."""
 
 
-def load(spec: DestinationSpec, root: Path, environ: Mapping[str, str]) -> Kubeconfig:
-    """The kubeconfig that a destination means. Raises UsageError."""
+def load(
+    spec: DestinationSpec, root: Path, environ: Mapping[str, str], unreviewed: Unreviewed | None = None
+) -> Kubeconfig:
+    """The kubeconfig that a destination means. Raises UsageError, also for one that is of an `unreviewed` change."""
+    return replace(_found(spec, root, environ, unreviewed), unreviewed=unreviewed)
+
+
+def _found(spec: DestinationSpec, root: Path, environ: Mapping[str, str], unreviewed: Unreviewed | None) -> Kubeconfig:
     if spec.kubeconfig_env:
-        return _from_variable(spec.kubeconfig_env, root, environ)
+        return _from_variable(spec.kubeconfig_env, root, environ, unreviewed)
     if spec.kubeconfig:
         path = root / os.path.expanduser(spec.kubeconfig)
         if not path.is_file():
             raise UsageError(f"destination.kubeconfig: there is no file {path}", "it is counted from the workflow file")
-        return _merged(str(path), [_read_file(path)])
+        return _merged(str(path), [_read_file(path, unreviewed)])
     paths = _paths(environ)
-    found = [_read_file(path) for path in paths if path.is_file()]
+    found = [_read_file(path, unreviewed) for path in paths if path.is_file()]
     where = os.pathsep.join(map(str, paths))
     if not found:
         raise UsageError(
@@ -72,7 +81,7 @@ def is_there(environ: Mapping[str, str]) -> bool:
     return any(path.is_file() for path in _paths(environ))
 
 
-def _from_variable(name: str, root: Path, environ: Mapping[str, str]) -> Kubeconfig:
+def _from_variable(name: str, root: Path, environ: Mapping[str, str], unreviewed: Unreviewed | None) -> Kubeconfig:
     value = environ.get(name, "")
     if not value.strip():
         raise UsageError(
@@ -85,7 +94,7 @@ def _from_variable(name: str, root: Path, environ: Mapping[str, str]) -> Kubecon
     except (OSError, ValueError):
         is_path = False  # too long for a path
     if is_path:
-        return _merged(str(path), [_read_file(path)])
+        return _merged(str(path), [_read_file(path, unreviewed)])
     where = f"the variable {name}"
     text = value.encode()
     with suppress(binascii.Error, ValueError):  # else it is the text itself, which never is base64: it has a colon
@@ -93,7 +102,12 @@ def _from_variable(name: str, root: Path, environ: Mapping[str, str]) -> Kubecon
     return _merged(where, [_read(text, where, root)])
 
 
-def _read_file(path: Path) -> tuple[Mapping[str, Any], Path]:
+def _read_file(path: Path, unreviewed: Unreviewed | None) -> tuple[Mapping[str, Any], Path]:
+    if unreviewed is not None and unreviewed.changed(path):
+        raise UsageError(
+            f"the kubeconfig {path} is not as the base branch has it, and a kubeconfig says which programs are run",
+            "its change counts once it is merged; until then this is not planned against a cluster",
+        )
     try:
         text = path.read_bytes()
     except OSError as error:

@@ -1,0 +1,16 @@
+"""A work tree that nobody has reviewed: whatever is run or believed of it could be the change's own."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Protocol
+
+
+class Unreviewed(Protocol):
+    """What a change under review has put into the work tree."""
+
+    def holds(self, path: Path) -> bool:
+        """Whether a path leads to something that Git put there, and nobody else."""
+
+    def changed(self, path: Path) -> bool:
+        """Whether it leads to something that the base branch does not have just so."""
