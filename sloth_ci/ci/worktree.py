@@ -19,17 +19,17 @@ class RequestTree:
         self._base = base
         self._top = Path(os.path.abspath(repository.root))
 
-    def holds(self, path: Path) -> bool:
+    def holds(self, path: str) -> bool:
         """Whether Git put it there. A link is followed: both it and what it leads to count."""
         return any(self._from_git(inside) for inside in self._inside(path))
 
-    def changed(self, path: Path) -> bool:
+    def changed(self, path: str) -> bool:
         """Whether the base branch has it otherwise, or not at all. A file that the job made itself is no change."""
         return any(not self._as_in_base(inside) and self._from_git(inside) for inside in self._inside(path))
 
-    def _inside(self, path: Path) -> Iterator[PurePosixPath]:
+    def _inside(self, path: str) -> Iterator[PurePosixPath]:
         """The path in the repository as it is written, and as it is once links are followed."""
-        written, followed = Path(os.path.abspath(path)), path.resolve()
+        written, followed = Path(os.path.abspath(path)), Path(path).resolve()
         for place, top in ((written, self._top), (followed, self._top.resolve())):
             if place.is_relative_to(top) and place != top:
                 yield PurePosixPath(place.relative_to(top).as_posix())

@@ -25,7 +25,14 @@ class Impact(IntEnum):
 ChangeType = Literal["create", "update", "recreate", "delete"]
 Reversible = Literal["yes", "partial", "no"]
 ConflictType = Literal[
-    "field_ownership", "git_merge", "duplicate_resource", "immutable_field", "foreign_owner", "validation", "permission"
+    "field_ownership",
+    "git_merge",
+    "duplicate_resource",
+    "immutable_field",
+    "foreign_owner",
+    "validation",
+    "permission",
+    "policy",
 ]
 
 
@@ -134,6 +141,8 @@ class Plan(msgspec.Struct, frozen=True):
     """What the commit changes against the revision that was synced last, Git to Git; None where there is no such revision."""
     hooks: tuple[Hook, ...] = ()
     """Objects that a sync runs rather than keeps."""
+    findings: tuple[Conflict, ...] = ()
+    """What breaks a rule of the policy that only warns, or broke one already before this plan: nothing stands against a sync."""
 
     @property
     def summary(self) -> Summary:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from typing import NamedTuple
 
 import msgspec
@@ -57,6 +57,16 @@ class Live(NamedTuple):
     warnings: Sequence[str] = ()
 
 
+class Judgement(NamedTuple):
+    """What the policy says of a plan."""
+
+    denied: Sequence[Conflict] = ()
+    warned: Sequence[Conflict] = ()
+
+
+Judge = Callable[[Sequence[Change]], Judgement]
+
+
 class _Draft(NamedTuple):
     """A change with its raw values: what is hashed, and what must never be shown."""
 
@@ -76,10 +86,11 @@ def make_plan(
     *,
     merge_conflicts: Iterable[str] = (),
     prune_limit: float | None = None,
+    judge: Judge | None = None,
 ) -> Plan:
     """Compare; assess each change; find what stands against it; hash both halves.
 
-    `prune_limit` overrides the workflow's own (a rollback may delete all that a bad revision made).
+    `prune_limit` overrides the workflow's own (a rollback may delete all that a bad revision made). `judge`: the policy.
     """
     wanted = {manifest.ref: manifest for manifest in desired.manifests}
     drafts, kept = _drafts(workflow, wanted, live)
@@ -95,6 +106,11 @@ def make_plan(
     needed = _dependents(gone, wanted, live)
     changed = {draft.ref for draft in finished}
     conflicts += _prune_conflicts(workflow, finished, wanted, live, prune_limit)
+    changes = sorted(
+        (_change(draft, needed.get(draft.ref, ()), fingerprint) for draft in finished), key=lambda c: (-c.impact, c.ref)
+    )
+    judged = judge(changes) if judge else Judgement()
+    conflicts += judged.denied
     return Plan(
         workflow_id=workflow.id,
         name=workflow.name,
@@ -103,18 +119,14 @@ def make_plan(
         revision=desired.revision,
         base=live.base,
         digest=_digest(workflow, desired, finished, conflicts),
-        changes=tuple(
-            sorted(
-                (_change(draft, needed.get(draft.ref, ()), fingerprint) for draft in finished),
-                key=lambda c: (-c.impact, c.ref),
-            )
-        ),
+        changes=tuple(changes),
         conflicts=tuple(conflicts),
         warnings=(*desired.warnings, *live.warnings, *live.observed.warnings, *kept),
         unchanged=sum(ref not in changed for ref in wanted),
         skipped_files=desired.skipped_files,
         drift=tuple(drift for foreseen in live.observed.foreseen.values() for drift in foreseen.drift),
         hooks=tuple(desired.hooks),
+        findings=tuple(judged.warned),
     )
 
 

@@ -218,6 +218,40 @@ class ApprovalSpec(_Table, frozen=True):
     """More `reviews` from an impact on: `{ critical = 2 }`."""
 
 
+class RuleSet(_Table, frozen=True):
+    """`deny` and `warn` of `policy = {...}`: rules that the objects of a plan are held to."""
+
+    image_tags: bool = False
+    """Every image names a version: no `latest`, and no image without a tag or a digest."""
+    registries: list[str] = []
+    """Where images may come from: `ghcr.io/acme`, or a pattern such as `*.example.com/*`. Docker Hub is `docker.io`."""
+    resources: bool = False
+    """Every container asks for CPU and memory, and has a limit of memory."""
+    probes: bool = False
+    """Every container that serves (of a Deployment, StatefulSet or DaemonSet) has a readiness probe."""
+    pod_security: Literal["baseline", "restricted"] | None = None
+    """A level of Kubernetes' Pod Security Standards."""
+    kinds: list[str] = []
+    """Kinds that the workflow may not hold: `ClusterRoleBinding`, or `Kind.group`."""
+    namespaces: list[str] = []
+    """The only namespaces that it may touch; `*` stands for any part of a name. What has no namespace is not held to it."""
+    keep: list[str] = []
+    """Objects that are never deleted or made anew: `Kind`, or `Kind/namespace/name` with `*` for any part of it."""
+    rules: dict[str, Any] = {}
+    """Rules of your own by name: functions of a change, which return nothing where it is well, or false and why not."""
+
+
+class PolicySpec(_Table, frozen=True):
+    """`policy = {...}`: what may be deployed, whoever approves it."""
+
+    deny: RuleSet = RuleSet()
+    """What breaks one of these is a conflict, and nothing is applied."""
+    warn: RuleSet = RuleSet()
+    """What breaks one of these is told to the reviewer."""
+    exempt: list[str] = []
+    """Objects that are held to none of it: as in `keep`."""
+
+
 class FreezeSpec(_Table, frozen=True):
     """One entry of `freeze = { {...} }`: a time in which nothing is synced."""
 
@@ -282,6 +316,8 @@ class WorkflowSpec(_Table, frozen=True):
     """How a sync goes about it."""
     conflicts: ConflictPolicy = ConflictPolicy()
     """What to do with what somebody else owns."""
+    policy: PolicySpec = PolicySpec()
+    """What may be deployed, whoever approves it."""
     push: PushSpec = PushSpec()
     """When the pre-push hook stands in the way of a push that would change it."""
     branch_strategy: Literal["github-flow", "gitflow"] | dict[str, str] | None = None

@@ -137,5 +137,6 @@ def test_what_git_has_put_into_the_work_tree(checkout: GitRepo, tmp_path: Path, 
     spec = RepositorySpec(url=".")
     repository = open_repository(spec, cwd=checkout.path, environ={}, cache_dir=tmp_path / "cache")
     tree = RequestTree(repository, repository.resolve("main"))
-    assert (tree.holds(checkout.path / path), tree.changed(checkout.path / path)) == CASES[path]
+    place = str(checkout.path / path)
+    assert (tree.holds(place), tree.changed(place)) == CASES[path]
     repository.close()

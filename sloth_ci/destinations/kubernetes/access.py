@@ -230,9 +230,7 @@ def _plugin(user: _Reader, cluster: _Reader, trust: Trust, unreviewed: Unreviewe
         raise body.wrong("args", "is not a list of strings")
     # As client-go: a name is looked up on the PATH, a path is counted from the kubeconfig.
     command = body.path("command") if "/" in command else command
-    if unreviewed is not None and any(
-        os.path.isabs(word) and unreviewed.holds(Path(word)) for word in (command, *args)
-    ):
+    if unreviewed is not None and any(os.path.isabs(word) and unreviewed.holds(word) for word in (command, *args)):
         raise body.wrong(
             "command",
             "is in the work tree of a change under review, whose programs are not run",

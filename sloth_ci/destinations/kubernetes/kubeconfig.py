@@ -103,7 +103,7 @@ def _from_variable(name: str, root: Path, environ: Mapping[str, str], unreviewed
 
 
 def _read_file(path: Path, unreviewed: Unreviewed | None) -> tuple[Mapping[str, Any], Path]:
-    if unreviewed is not None and unreviewed.changed(path):
+    if unreviewed is not None and unreviewed.changed(str(path)):
         raise UsageError(
             f"the kubeconfig {path} is not as the base branch has it, and a kubeconfig says which programs are run",
             "its change counts once it is merged; until then this is not planned against a cluster",
