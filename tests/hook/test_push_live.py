@@ -73,11 +73,11 @@ def test_a_login_that_waits_for_somebody_is_cut_off_with_all_it_started(tmp_path
     config = tmp_path / "kubeconfig"
     config.write_text(KUBECONFIG % (silent, plugin))
     pusher = Pusher(tmp_path, lua=CLUSTER % config)
-    pusher.install("--live", "--budget", "4")
+    pusher.install("--live", "--budget", "10")
     pusher.change()
     push = pusher.push("origin", "main")
     assert push.worked
-    assert "no answer in 4 s" in push.said
+    assert "no answer in 10 s" in push.said
     until(lambda: not is_running(int((tmp_path / "pid").read_text())))
 
 

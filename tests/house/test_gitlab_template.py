@@ -17,7 +17,7 @@ from support.project import ROOT
 TEXT = (ROOT / gitlab_template.TEMPLATE).read_text(encoding="utf-8")
 HEADER: dict[str, Any] = gitlab_template.header(TEXT)["inputs"]
 JOBS = gitlab_template.interpolated(TEXT)
-OF_ONE_RUN = {"bundle", "base", "head", "task", "params", "to", "reason", "token", "kubeconfig"}
+OF_ONE_RUN = {"bundle", "base", "head", "task", "params", "to", "reason", "release-hold", "token", "kubeconfig"}
 """What is no setting of a project: a variable of one pipeline, or a secret."""
 IMAGE = f"docker://ghcr.io/sloth-runner/gitops@sha256:{'ab' * 32}"
 

@@ -24,7 +24,7 @@ gitops.workflow({
     destination = { branch = "rendered/production" },
     rollback_on_failure = true,
     %s
-    sync_policy = { retry = { delay = 0, limit = 1 }, health_check = { command = "cd %s && { git config test.mended || ! git grep -q broken rendered/production; }", timeout = "2s", interval = "50ms" } },
+    sync_policy = { retry = { delay = 0, limit = 1 }, health_check = { command = "! { cd %s && ! git config test.mended && git grep -q broken rendered/production; }", timeout = "2s", interval = "50ms" } },
 })
 """
 """A branch of rendered manifests, so that no cluster is needed; its health fails while it says `broken`, for as long as a busy machine may take to ask once.
