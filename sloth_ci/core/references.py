@@ -10,19 +10,8 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Any
 
 from sloth_ci.core.objects import Body, Ref
+from sloth_ci.core.podspec import POD_SPECS
 from sloth_ci.core.scope import defined_by
-
-_POD_SPECS: Mapping[tuple[str, str], str] = {
-    ("", "Pod"): "spec",
-    ("", "PodTemplate"): "template.spec",
-    ("", "ReplicationController"): "spec.template.spec",
-    ("apps", "Deployment"): "spec.template.spec",
-    ("apps", "ReplicaSet"): "spec.template.spec",
-    ("apps", "StatefulSet"): "spec.template.spec",
-    ("apps", "DaemonSet"): "spec.template.spec",
-    ("batch", "Job"): "spec.template.spec",
-    ("batch", "CronJob"): "spec.jobTemplate.spec.template.spec",
-}
 
 Found = Iterator[tuple[str, str, Any, Any]]
 """Group, kind, namespace (None: the referring object's own; empty: none), name; anything may be missing or malformed."""
@@ -84,7 +73,7 @@ def dependents_of(deleted: Mapping[Ref, Body], kept: Iterable[Body]) -> dict[Ref
 
 
 def _found(body: Body, own: Ref) -> Found:
-    pods = _POD_SPECS.get((own.group, own.kind))
+    pods = POD_SPECS.get((own.group, own.kind))
     if pods:
         yield from _of_pods(_map(body, pods))
     read = _READERS.get((own.group, own.kind))
@@ -241,7 +230,7 @@ _READERS: Mapping[tuple[str, str], Callable[[Body], Found]] = {
 
 
 def _pod_labels(ref: Ref, body: Body) -> Mapping[str, Any]:
-    pods = _POD_SPECS.get((ref.group, ref.kind))
+    pods = POD_SPECS.get((ref.group, ref.kind))
     if not pods:
         return {}
     return _map(body, pods.removesuffix("spec") + "metadata.labels")

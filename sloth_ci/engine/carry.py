@@ -5,7 +5,6 @@ from __future__ import annotations
 import secrets
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from fnmatch import fnmatchcase
 
 from msgspec.structs import replace
 
@@ -17,6 +16,7 @@ from sloth_ci.core.objects import Body, Ref, Write
 from sloth_ci.core.order import rank
 from sloth_ci.core.outcome import Health, ItemOutcome
 from sloth_ci.core.plan import ChangeType, Plan
+from sloth_ci.core.selection import selects
 from sloth_ci.core.workflow import HealthCheck
 from sloth_ci.engine.checks import run_hooks, wait_healthy
 from sloth_ci.engine.place import Place
@@ -187,7 +187,7 @@ def wait_for(place: Place, refs: Collection[Ref]) -> bool:
 
 
 def _is_awaited(check: HealthCheck, ref: Ref) -> bool:
-    return check.enabled and not any(pattern == ref.kind or fnmatchcase(str(ref), pattern) for pattern in check.ignore)
+    return check.enabled and not selects(check.ignore, ref)
 
 
 def _check_health(place: Place, refs: Collection[Ref], about: Mapping[str, str], carried: Carried) -> bool:

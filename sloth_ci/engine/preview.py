@@ -19,6 +19,7 @@ from sloth_ci.core.words import first_line
 from sloth_ci.core.workflow import WorkflowSpec
 from sloth_ci.engine.checkout import HEAD, tell_what_stays
 from sloth_ci.engine.freeze import stands_against
+from sloth_ci.engine.policing import judge_of
 from sloth_ci.engine.session import Session
 from sloth_ci.render import HOOKS_ARE_OBJECTS, Rendered, SourceTree, load_bodies, reads, render
 
@@ -149,7 +150,9 @@ def plan_for(
         )
     live = live_state(place, ledger, desired.manifests, creations_tried=creations_tried)
     load_changed(desired.manifests, live.observed.objects)
-    plan = make_plan(place.workflow, desired, live, session.fingerprint, prune_limit=prune_limit)
+    # Where somebody wants to go back to what was there, no rule of today stands in the way.
+    judge = judge_of(place.workflow) if prune_limit is None else None
+    plan = make_plan(place.workflow, desired, live, session.fingerprint, prune_limit=prune_limit, judge=judge)
     if destination.running:
         before = _before(place, ledger, desired, written)
         intent = _intent(place, ledger, desired, before)
@@ -282,7 +285,8 @@ def preview_revisions(
     tell_what_stays(session, workflow, head_sha, head=head or HEAD)
     if base is None:
         nothing = Live("no revision before it", Observed({}), frozenset())
-        return make_plan(workflow, desired_at(session, workflow, head_sha), nothing, session.fingerprint)
+        desired = desired_at(session, workflow, head_sha)
+        return make_plan(workflow, desired, nothing, session.fingerprint, judge=judge_of(workflow))
     base_sha = repository.resolve(base)
     live: Mapping[Ref, Manifest] = {}
     warnings = []
@@ -304,6 +308,7 @@ def preview_revisions(
         Live(f"revision {base_sha[:10]}", Observed(live), frozenset(live), base=base_sha, warnings=warnings),
         session.fingerprint,
         merge_conflicts=conflicts,
+        judge=judge_of(workflow),
     )
 
 

@@ -1,0 +1,1 @@
+"""Checks on a plan: rules that changed objects are held to."""

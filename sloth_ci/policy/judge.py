@@ -1,0 +1,57 @@
+"""A plan's changes are held to a policy: what is denied, and what a reviewer is told.
+
+What an object did already before the change does not keep the change from being made: a rule can be switched on where not
+everything keeps to it yet, and from then on nothing new breaks it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from typing import Any
+
+from sloth_ci.core.plan import Change, Conflict
+from sloth_ci.core.planner import Judgement
+from sloth_ci.core.selection import selects
+from sloth_ci.core.workflow import PolicySpec, RuleSet
+from sloth_ci.policy.rules import rules_of
+
+Ask = Callable[[str, Any, Change], str | None]
+"""Calls a user's own rule by its name: the reason where it does not hold."""
+
+_EXEMPT = "or leave the object out with policy = { exempt = { … } }"
+
+
+def judge(policy: PolicySpec, ask: Ask, changes: Sequence[Change]) -> Judgement:
+    """Hold each change to the rules. Raises what a user's own rule raises."""
+    denied: list[Conflict] = []
+    warned: list[Conflict] = []
+    for change in changes:
+        if selects(policy.exempt, change.ref):
+            continue
+        told = set()
+        for finding, is_new in _found(policy.deny, ask, change):
+            told.add(finding.description)
+            (denied if is_new else warned).append(finding)
+        warned += [finding for finding, _ in _found(policy.warn, ask, change) if finding.description not in told]
+    return Judgement(denied, warned)
+
+
+def _found(asked: RuleSet, ask: Ask, change: Change) -> Iterator[tuple[Conflict, bool]]:
+    """What breaks a rule, and whether it is this change that does."""
+    if change.desired_state is not None:
+        for rule in rules_of(asked):
+            before = set(rule.check(change.ref, change.current_state)) if change.current_state is not None else set()
+            for breach in dict.fromkeys(rule.check(change.ref, change.desired_state)):
+                old = " (it was so before)" if breach in before else ""
+                yield _finding(change, f"{rule.name}: {breach}{old}", rule.way_out), not old
+    if change.type in {"delete", "recreate"} and selects(asked.keep, change.ref):
+        what = "deleted" if change.type == "delete" else "made anew"
+        yield _finding(change, f"keep: it must not be {what}", "leave it as it is"), True
+    for name, function in asked.rules.items():
+        reason = ask(name, function, change)
+        if reason is not None:
+            yield _finding(change, f"{name}: {reason}", "see the rule in the workflow file"), True
+
+
+def _finding(change: Change, description: str, way_out: str) -> Conflict:
+    return Conflict("policy", str(change.ref), description, (way_out, _EXEMPT), source=change.source)
