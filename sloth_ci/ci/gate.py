@@ -12,7 +12,8 @@ from sloth_ci.core.errors import ApprovalError, SlothError
 from sloth_ci.core.gate import Evidence, Verdict, judge, strictest
 from sloth_ci.core.plan import Plan
 from sloth_ci.core.review import PlanCheck, Protection, PullRequest, Review
-from sloth_ci.core.workflow import ApprovalSpec, WorkflowSpec
+from sloth_ci.core.workflow import ApprovalSpec, PolicySpec, WorkflowSpec
+from sloth_ci.engine.policing import without_functions
 from sloth_ci.engine.preview import preview
 from sloth_ci.engine.pull import changed_inputs
 from sloth_ci.engine.session import Session
@@ -68,13 +69,16 @@ class ForgeGate:
 
     def rules(self, workflow: WorkflowSpec) -> ApprovalSpec | None:
         """The workflow's own, raised to those it had before this run's commit, and to what the action's input demands."""
-        same = [w for w in self._before if workflow.id == w.id] or [
-            w for w in self._before if workflow.environment is not None and workflow.environment == w.environment
-        ]
-        rules = strictest([workflow.approval_rules, *(w.approval_rules for w in same)])
+        rules = strictest([workflow.approval_rules, *(w.approval_rules for w in self._was(workflow))])
         if self._least and (rules is None or rules.reviews < self._least):
             rules = replace(rules or ApprovalSpec(), reviews=self._least)
         return rules
+
+    def _was(self, workflow: WorkflowSpec) -> list[WorkflowSpec]:
+        """The same workflow as it was before, or those of its environment."""
+        return [w for w in self._before if workflow.id == w.id] or [
+            w for w in self._before if workflow.environment is not None and workflow.environment == w.environment
+        ]
 
     # --- engine.ports.Gate
 
@@ -93,6 +97,10 @@ class ForgeGate:
                 f"{plan.name} is not approved{where}: {'; '.join(verdict.missing)}",
                 f"{'/sloth preview and /sloth approve in its comments still count; ' if merged else ''}when it is, run this job again",
             )
+
+    def policies(self, workflow: WorkflowSpec) -> list[PolicySpec]:
+        """What they were held to before this run's commit."""
+        return [without_functions(was.policy) for was in self._was(workflow)]
 
     def ask(self) -> str:
         """`y` where the gate of every workflow of this run is open for what would be deployed now."""

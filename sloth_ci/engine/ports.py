@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Protocol
 
 from sloth_ci.core.plan import Plan
-from sloth_ci.core.workflow import WorkflowSpec
+from sloth_ci.core.workflow import PolicySpec, WorkflowSpec
 
 
 class Gate(Protocol):
@@ -17,6 +17,9 @@ class Gate(Protocol):
 
     def check(self, workflow: WorkflowSpec, plan: Plan) -> None:
         """Raises ApprovalError where an approval is missing or was given to another plan, and says what is missing."""
+
+    def policies(self, workflow: WorkflowSpec) -> Sequence[PolicySpec]:
+        """What plans of a workflow are held to beside its own policy."""
 
     def ask(self) -> str:
         """What `io.read()` returns: a line from a terminal, or in CI `y` where the gate is satisfied, else nothing."""

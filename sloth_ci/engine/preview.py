@@ -14,7 +14,7 @@ from sloth_ci.core.ledger import Ledger
 from sloth_ci.core.objects import Manifest, Ref
 from sloth_ci.core.observed import Observed
 from sloth_ci.core.plan import Change, Hook, Plan
-from sloth_ci.core.planner import Desired, Live, make_plan
+from sloth_ci.core.planner import Desired, Judge, Live, make_plan
 from sloth_ci.core.words import first_line
 from sloth_ci.core.workflow import WorkflowSpec
 from sloth_ci.engine.checkout import HEAD, tell_what_stays
@@ -151,7 +151,7 @@ def plan_for(
     live = live_state(place, ledger, desired.manifests, creations_tried=creations_tried)
     load_changed(desired.manifests, live.observed.objects)
     # Where somebody wants to go back to what was there, no rule of today stands in the way.
-    judge = judge_of(place.workflow) if prune_limit is None else None
+    judge = _judge(session, place.workflow) if prune_limit is None else None
     plan = make_plan(place.workflow, desired, live, session.fingerprint, prune_limit=prune_limit, judge=judge)
     if destination.running:
         before = _before(place, ledger, desired, written)
@@ -168,6 +168,10 @@ def plan_for(
         plan = structs.replace(plan, warnings=(*plan.warnings, told))
     there = live.observed.objects.keys() | live.observed.unseen
     return Planned(plan, {manifest.ref: manifest for manifest in desired.manifests}, there, hooks)
+
+
+def _judge(session: Session, workflow: WorkflowSpec) -> Judge | None:
+    return judge_of(workflow, session.gate.policies(workflow))
 
 
 def _hook(phase: HookPhase, manifest: Manifest) -> Hook:
@@ -286,7 +290,7 @@ def preview_revisions(
     if base is None:
         nothing = Live("no revision before it", Observed({}), frozenset())
         desired = desired_at(session, workflow, head_sha)
-        return make_plan(workflow, desired, nothing, session.fingerprint, judge=judge_of(workflow))
+        return make_plan(workflow, desired, nothing, session.fingerprint, judge=_judge(session, workflow))
     base_sha = repository.resolve(base)
     live: Mapping[Ref, Manifest] = {}
     warnings = []
@@ -308,7 +312,7 @@ def preview_revisions(
         Live(f"revision {base_sha[:10]}", Observed(live), frozenset(live), base=base_sha, warnings=warnings),
         session.fingerprint,
         merge_conflicts=conflicts,
-        judge=judge_of(workflow),
+        judge=_judge(session, workflow),
     )
 
 

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager
 from typing import TextIO
 
 from sloth_ci.core.errors import ApprovalError, UsageError
 from sloth_ci.core.gate import needs_approval
 from sloth_ci.core.plan import Plan
-from sloth_ci.core.workflow import WorkflowSpec
+from sloth_ci.core.workflow import PolicySpec, WorkflowSpec
 
 _DIGEST = re.compile(r"[0-9a-f]{32}\.[0-9a-f]{32}")
 
@@ -48,6 +48,10 @@ class LocalGate:
     def guards(self, workflow: WorkflowSpec) -> bool:
         """A terminal knows no rules but the workflow's own."""
         return workflow.approval_rules is not None
+
+    def policies(self, workflow: WorkflowSpec) -> Sequence[PolicySpec]:  # noqa: ARG002 (nor any policy but that)
+        """None but the workflow's own."""
+        return ()
 
     def check(self, workflow: WorkflowSpec, plan: Plan) -> None:
         """Raises ApprovalError where nobody approved this very plan. One below the `from_impact` of the rules needs none."""

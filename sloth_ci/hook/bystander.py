@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from sloth_ci.core.errors import ApprovalError
 from sloth_ci.core.events import ItemState, Level
 from sloth_ci.core.plan import Plan
-from sloth_ci.core.workflow import WorkflowSpec
+from sloth_ci.core.workflow import PolicySpec, WorkflowSpec
 
 
 class NoGate:
@@ -16,6 +18,9 @@ class NoGate:
 
     def check(self, workflow: WorkflowSpec, plan: Plan) -> None:
         raise ApprovalError(f"{workflow.name}: a preview approves nothing, {plan.digest[:10]} neither")
+
+    def policies(self, workflow: WorkflowSpec) -> Sequence[PolicySpec]:  # noqa: ARG002 (the workflow has its own)
+        return ()
 
     def ask(self) -> str:
         return ""

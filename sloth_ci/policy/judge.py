@@ -21,19 +21,19 @@ Ask = Callable[[str, Any, Change], str | None]
 _EXEMPT = "or leave the object out with policy = { exempt = { … } }"
 
 
-def judge(policy: PolicySpec, ask: Ask, changes: Sequence[Change]) -> Judgement:
-    """Hold each change to the rules. Raises what a user's own rule raises."""
-    denied: list[Conflict] = []
-    warned: list[Conflict] = []
+def judge(policies: Sequence[PolicySpec], ask: Ask, changes: Sequence[Change]) -> Judgement:
+    """Hold each change to the rules of every policy. Raises what a user's own rule raises."""
+    denied: dict[tuple[str, str], Conflict] = {}
+    warned: dict[tuple[str, str], Conflict] = {}
     for change in changes:
-        if selects(policy.exempt, change.ref):
-            continue
-        told = set()
-        for finding, is_new in _found(policy.deny, ask, change):
-            told.add(finding.description)
-            (denied if is_new else warned).append(finding)
-        warned += [finding for finding, _ in _found(policy.warn, ask, change) if finding.description not in told]
-    return Judgement(denied, warned)
+        held_to = [policy for policy in policies if not selects(policy.exempt, change.ref)]
+        for policy in held_to:
+            for finding, is_new in _found(policy.deny, ask, change):
+                (denied if is_new else warned).setdefault((finding.resource, finding.description), finding)
+        for policy in held_to:
+            for finding, _ in _found(policy.warn, ask, change):
+                warned.setdefault((finding.resource, finding.description), finding)
+    return Judgement(list(denied.values()), [found for key, found in warned.items() if key not in denied])
 
 
 def _found(asked: RuleSet, ask: Ask, change: Change) -> Iterator[tuple[Conflict, bool]]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -14,7 +14,7 @@ from sloth_ci.core.errors import ApprovalError
 from sloth_ci.core.events import ItemState, Level
 from sloth_ci.core.outcome import RollbackOutcome, SyncOutcome
 from sloth_ci.core.plan import Plan
-from sloth_ci.core.workflow import RepositorySpec, WorkflowSpec, read_table
+from sloth_ci.core.workflow import PolicySpec, RepositorySpec, WorkflowSpec, read_table
 from sloth_ci.core.yaml import dump
 from sloth_ci.engine.preview import preview
 from sloth_ci.engine.rollback import rollback
@@ -61,6 +61,9 @@ class Person:
         self.shown.append(plan)
         if not self.approves:
             raise ApprovalError(f"{workflow.name} is not approved")
+
+    def policies(self, workflow: WorkflowSpec) -> Sequence[PolicySpec]:  # noqa: ARG002 (the workflow has its own)
+        return ()
 
     def ask(self) -> str:
         return "y" if self.approves else ""
