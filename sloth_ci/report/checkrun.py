@@ -14,7 +14,7 @@ from sloth_ci.core.words import first_line, plural
 from sloth_ci.report.comment import APPROVING, Failed, gate_lines
 from sloth_ci.report.ladder import Places, ladder
 from sloth_ci.report.markdown import note_line, sections, table, verdict_parts
-from sloth_ci.report.panes import author, drift_by_outcome, overwritten
+from sloth_ci.report.panes import FINDING, author, drift_by_outcome, overwritten
 from sloth_ci.report.parts import Parts, blocks, further_lines, size
 from sloth_ci.report.plan_view import UNDO
 from sloth_ci.report.text import code, cut, markdown, one_line, shorten, visible, without_commands
@@ -131,6 +131,7 @@ def _failing(fail_on: FailOn) -> str:
 def _title(plan: Plan) -> str:
     """One line of plain text: forges show it beside the name."""
     parts = [plural(len(plan.conflicts), "conflict")] if plan.conflicts else []
+    parts += [plural(len(plan.findings), FINDING)] if plan.findings else []
     if not plan.changes:
         return ", ".join([*parts, "no changes"]).capitalize()
     summary = plan.summary
@@ -146,9 +147,13 @@ def _title(plan: Plan) -> str:
 
 
 def remarks(plan: Plan) -> tuple[Annotation, ...]:
-    """Remarks on the manifests' lines, the gravest first: conflicts, dangerous changes, warnings, what is overwritten."""
+    """Remarks on the manifests' lines, the gravest first.
+
+    They are conflicts, dangerous changes, findings of the policy, warnings, and what is overwritten.
+    """
     sources = {str(change.ref): change.source for change in (*(plan.intent or ()), *plan.changes) if change.source}
-    found = [*_conflicts(plan), *_dangers(plan), *_warnings(plan, sources), *_overwritten(plan, sources)]
+    found = [*_conflicts(plan), *_dangers(plan), *_findings(plan)]
+    found += [*_warnings(plan, sources), *_overwritten(plan, sources)]
     found.sort(key=lambda one: _LEVELS[one.level])
     return tuple(found[:MOST])
 
@@ -170,6 +175,11 @@ def _at(
 def _conflicts(plan: Plan) -> Iterator[Annotation]:
     for conflict in plan.conflicts:
         yield from _at(conflict.source, "failure", f"{conflict.type}: {conflict.resource}", _said(conflict))
+
+
+def _findings(plan: Plan) -> Iterator[Annotation]:
+    for finding in plan.findings:
+        yield from _at(finding.source, "warning", f"{FINDING}: {finding.resource}", _said(finding))
 
 
 def _said(conflict: Conflict) -> str:

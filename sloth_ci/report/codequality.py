@@ -22,6 +22,7 @@ _SEVERITIES = {
     ("failure", ""): "blocker",
     ("warning", "critical-impact"): "critical",
     ("warning", ""): "major",
+    ("warning", "policy-finding"): "minor",
     ("warning", "warning"): "minor",
     ("notice", ""): "info",
 }

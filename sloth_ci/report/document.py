@@ -38,8 +38,9 @@ def plan_document(plan: Plan, generated_at: str | None = None) -> Document:
         "base": plan.base,
         "digest": plan.digest,
         "summary": msgspec.structs.asdict(plan.summary),
-        "changes": [_change(change) for change in plan.changes],
+        "changes": [change_document(change) for change in plan.changes],
         "conflicts": [_conflict(conflict) for conflict in plan.conflicts],
+        "findings": [_conflict(finding) for finding in plan.findings],
         "warnings": list(plan.warnings),
         "unchanged": plan.unchanged,
         "skipped_files": plan.skipped_files,
@@ -49,7 +50,8 @@ def plan_document(plan: Plan, generated_at: str | None = None) -> Document:
     }
 
 
-def _change(change: Change) -> Document:
+def change_document(change: Change) -> Document:
+    """One change."""
     return {
         "type": change.type,
         "resource": str(change.ref),

@@ -19,7 +19,7 @@ from sloth_ci.core.words import plural
 from sloth_ci.report.comment import About, Shown, failed_words, gate_words
 from sloth_ci.report.document import to_json
 from sloth_ci.report.html_data import report_data
-from sloth_ci.report.panes import totals
+from sloth_ci.report.panes import FINDING, totals
 from sloth_ci.report.text import address, one_line
 
 _ASSETS = Path(__file__).with_name("assets")
@@ -101,6 +101,8 @@ def _badges(shown: Sequence[Shown], about: About | None) -> Iterator[tuple[str, 
         yield "bad", words
     if total.conflicts:
         yield "bad", plural(total.conflicts, "conflict")
+    if total.findings:
+        yield "warn", plural(total.findings, FINDING)
     if total.impact is not None:
         yield str(total.impact), f"highest impact {total.impact}"
     if total.irreversible:

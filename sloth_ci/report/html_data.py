@@ -86,6 +86,7 @@ def _plan(one: Shown, room: _Room) -> Document:
         "notes": list(one.notes),
         "changes": shown,
         "conflicts": [_conflict(conflict) for conflict in plan.conflicts],
+        "findings": [_conflict(finding) for finding in plan.findings],
         "drift": list(_drift(plan)),
         "commit": {
             "heading": ": ".join(commit.heading),

@@ -18,6 +18,7 @@ from sloth_ci.core.plan import Change, Conflict, Impact, Plan
 from sloth_ci.core.words import plural
 from sloth_ci.report.checkrun import FailOn
 from sloth_ci.report.comment import Failed, Shown
+from sloth_ci.report.panes import FINDING, alike
 from sloth_ci.report.plan_view import UNDO
 from sloth_ci.report.text import one_line, shorten, visible, without_commands
 
@@ -42,8 +43,8 @@ class _Case(msgspec.Struct, frozen=True, kw_only=True):
 def junit(shown: Sequence[Shown], failed: Sequence[Failed], *, fail_on: FailOn) -> bytes:
     """A suite for each environment, as XML in UTF-8. The names of its cases are the same from run to run.
 
-    The cases: `plan` (it could be made), `conflicts` or each of them, `impact` or each change that is too much for `fail_on`,
-    and `approval`, where it is required.
+    The cases: `plan` (it could be made), `conflicts` or each of them, `policy findings` where there are any, `impact` or each
+    change that is too much for `fail_on`, and `approval`, where it is required.
     """
     suites: dict[str, list[_Case]] = {}
     for one in shown:
@@ -65,6 +66,7 @@ def _cases(one: Shown, fail_on: FailOn) -> Iterator[_Case]:
     counts = f"{plural(len(plan.changes), 'change')}, digest {plan.digest}"
     yield _Case(name="plan", text="\n".join([counts, *one.notes, *plan.warnings]))
     yield from _conflicts(plan, fail_on)
+    yield from _findings(plan)
     yield from _impact(plan, fail_on)
     verdict = one.verdict
     if not plan.brings:
@@ -89,10 +91,32 @@ def _conflicts(plan: Plan, fail_on: FailOn) -> Iterator[_Case]:
         )
 
 
+def _findings(plan: Plan) -> Iterator[_Case]:
+    """One case that has passed: they stand against nothing."""
+    if not plan.findings:
+        return
+    lines: list[str] = []
+    room = _MOST
+    for group in alike(plan.findings):
+        if room > 0:
+            lines += [_found(finding) for finding in group[:room]] + _ways(group[0])
+        room -= len(group)
+    more = [f"… and {-room:,} more"] if room < 0 else []
+    yield _Case(name=f"{FINDING}s", text="\n".join([plural(len(plan.findings), FINDING), *lines, *more]))
+
+
+def _found(finding: Conflict) -> str:
+    where = f" at {finding.source}" if finding.source else ""
+    return f"{finding.resource}{where}: {finding.description}"
+
+
 def _said(conflict: Conflict) -> str:
     where = [f"at {conflict.source}"] if conflict.source else []
-    ways = ["Ways out:", *(f"- {way}" for way in conflict.suggestions)] if conflict.suggestions else []
-    return "\n".join([conflict.description, *where, *ways])
+    return "\n".join([conflict.description, *where, *_ways(conflict)])
+
+
+def _ways(conflict: Conflict) -> list[str]:
+    return ["Ways out:", *(f"- {way}" for way in conflict.suggestions)] if conflict.suggestions else []
 
 
 def _impact(plan: Plan, fail_on: FailOn) -> Iterator[_Case]:

@@ -11,8 +11,8 @@ from sloth_ci.core.plan import Change, Conflict, Impact, Plan
 from sloth_ci.core.words import plural
 from sloth_ci.report.brief import in_brief
 from sloth_ci.report.diff import change_diff, inline
-from sloth_ci.report.pane_markdown import commit_parts, drift_parts, hook_parts
-from sloth_ci.report.panes import NOT_IN_COMMIT, commit_of, totals
+from sloth_ci.report.pane_markdown import commit_parts, drift_parts, findings_part, hook_parts
+from sloth_ci.report.panes import FINDING, NOT_IN_COMMIT, commit_of, totals
 from sloth_ci.report.parts import LIMIT, Parts, size
 from sloth_ci.report.plan_view import UNDO, conflict_fields, short_digest
 from sloth_ci.report.text import code, code_cell, fenced, link, markdown, without_commands
@@ -30,6 +30,8 @@ _ALIKE = 10
 """Objects of one line."""
 _LEAST_HEAD, _LEAST_FOOT = 4_000, 600
 """Bytes of the table and of the digests that are there however small the limit is."""
+_FINDINGS_SHARE = 4
+"""The part of what room there is."""
 _CRD = "CustomResourceDefinition"
 
 
@@ -65,6 +67,7 @@ def verdict_parts(plans: Sequence[Plan]) -> list[str]:
     total = totals(plans)
     where = ", ".join(markdown(name, 60) for name in total.named)
     parts = [f"⛔ {plural(total.conflicts, 'conflict')}"] if total.conflicts else []
+    parts += [f"⚠️ {plural(total.findings, FINDING)}"] if total.findings else []
     if total.impact is None:
         return [*parts, f"No changes to {where}"]
     parts += [
@@ -166,6 +169,7 @@ def _plan(plan: Plan, room: int, titled: bool, notes: Sequence[str], lines: int)
     commit = commit_of(plan)
     parts.add_all([note_line(note) for note in notes], "note")
     parts.add_all([_conflict(conflict) for conflict in plan.conflicts], "conflict")
+    _add_findings(parts, plan.findings)
     danger = sorted((c for c in plan.changes if c.impact >= Impact.HIGH), key=lambda change: -change.impact)
     parts.add_all(list(_dangers(danger)), "line about what is dangerous", "lines about what is dangerous")
     parts.add_all([f"\n> ⚠️ {markdown(warning, 400)}\n" for warning in plan.warnings], "warning")
@@ -176,6 +180,16 @@ def _plan(plan: Plan, room: int, titled: bool, notes: Sequence[str], lines: int)
     apart = commit is not None and commit.in_short is None
     _add_details(parts, plan.changes, commit.others if commit and apart else frozenset(), lines)
     return parts
+
+
+def _add_findings(parts: Parts, findings: Sequence[Conflict]) -> None:
+    """What the policy warns of, in a part of the room: what is dangerous comes after it."""
+    if not findings:
+        return
+    told = findings_part(findings, parts.room // _FINDINGS_SHARE)
+    left = told.left_out if parts.add(told.text) else len(findings)
+    if left:
+        parts.missing(left, FINDING)
 
 
 def note_line(note: str) -> str:

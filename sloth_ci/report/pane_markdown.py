@@ -1,21 +1,71 @@
-"""The panes around the changes of a plan, as Markdown: the commit, the drift, the hooks.
+"""The panes around the changes of a plan, as Markdown: the policy, the commit, the drift, the hooks.
 
-Each function gives parts in order, of which a comment that is too long leaves out the last ones.
+Most functions give parts in order, of which a comment that is too long leaves out the last ones.
 """
 
 from __future__ import annotations
 
-from sloth_ci.core.plan import Drift, FieldChange, Hook, Plan
+from collections.abc import Sequence
+from typing import NamedTuple
+
+from sloth_ci.core.plan import Conflict, Drift, FieldChange, Hook, Plan
 from sloth_ci.report.brief import in_brief
 from sloth_ci.report.diff import inline
-from sloth_ci.report.panes import Commit, author, drift_by_outcome, drift_heading, hooks_in_order, is_hidden
+from sloth_ci.report.panes import Commit, alike, author, drift_by_outcome, drift_heading, hooks_in_order, is_hidden
+from sloth_ci.report.parts import size
 from sloth_ci.report.text import code, code_cell, markdown
 from sloth_ci.report.view import SYMBOLS
 
 _LINES = 12
 _ROWS = 50
+_OPEN = 8
+"""More findings of the policy than this are folded away."""
 _MARKS = {"blocks": "⛔", "overwritten": "⚠️", "left": "ℹ️"}
 _HEAD = "| object | field | now | in Git | by |\n|---|---|---|---|---|\n"
+
+
+class Findings(NamedTuple):
+    """What the policy warns of, as far as there was room."""
+
+    text: str
+    """Empty where there was none for a single one."""
+    left_out: int
+
+
+def findings_part(findings: Sequence[Conflict], room: int) -> Findings:
+    """A line for each finding, and the ways out once for those that have the same, in at most `room` bytes."""
+    title = f"⚠️ <b>Policy findings</b>: {len(findings):,}"
+    first, last = f"\n{title}\n", ""
+    if len(findings) > _OPEN:
+        first, last = f"\n<details><summary>{title}</summary>\n", "\n</details>\n"
+    room -= size(first + last + _and_more(len(findings)))
+    text, left = "", len(findings)
+    for group in alike(findings):
+        ways = "; ".join(markdown(way, 600) for way in group[0].suggestions if way)
+        end = f"\nWays out: {ways}\n" if ways else ""
+        block, shown = "\n", 0
+        for line in map(_finding, group):
+            if size(block + line + end) > room:
+                break
+            block += line
+            shown += 1
+        if shown:
+            text += block + end
+            room -= size(block + end)
+            left -= shown
+        if shown < len(group):
+            break
+    return Findings(f"{first}{text}{_and_more(left) if left else ''}{last}" if text else "", left)
+
+
+def _and_more(count: int) -> str:
+    return f"\n… and {count:,} more\n"
+
+
+def _finding(finding: Conflict) -> str:
+    """An item of a list with stars, so that a list with dashes below is another one."""
+    where = f" at {code(str(finding.source), 200)}" if finding.source else ""
+    return f"* {code(finding.resource, 253)}{where}: {markdown(finding.description, 600)}\n"
 
 
 def commit_parts(commit: Commit) -> list[str]:

@@ -1,17 +1,19 @@
-"""The panes around the changes of a plan, as rows for a terminal: the commit, the hooks, the drift."""
+"""The panes around the changes of a plan, as rows for a terminal: the policy, the commit, the hooks, the drift."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 from sloth_ci.core.plan import Hook, Plan
 from sloth_ci.core.words import plural
 from sloth_ci.report.brief import Piece, brief
 from sloth_ci.report.layout import Row, pad, trim, width
 from sloth_ci.report.panes import (
+    FINDING,
     Commit,
     Drifted,
     Outcome,
+    alike,
     author,
     drift_by_outcome,
     drift_heading,
@@ -24,6 +26,30 @@ from sloth_ci.report.view import View, column, head_of
 _LINES = 12
 """Objects or fields of one pane, unless all are asked for."""
 _STYLES: dict[Outcome, str] = {"blocks": "bad", "overwritten": "warn", "left": "dim"}
+
+
+def finding_rows(view: View, plan: Plan, limit: int = _LINES) -> Iterator[Row]:
+    """What the policy warns of: at most `limit` findings, unless all are asked for."""
+    if not plan.findings:
+        return
+    yield []
+    yield [(f"{FINDING}s", "warn strong"), (f" {view.glyphs.dot} {len(plan.findings):,}", "dim")]
+    room = len(plan.findings) if view.detail == "full" else limit
+    for group in alike(plan.findings):
+        for finding in group[: max(room, 0)]:
+            head: Row = [(f"{view.glyphs.warning} ", "warn"), (one_line(finding.resource, 253), "strong")]
+            yield from view.with_source(head, one_line(str(finding.source)) if finding.source else "")
+            yield from view.hanging(("", "text"), one_line(finding.description, 600), "text", 2)
+        if room > 0:
+            yield from way_rows(view, group[0].suggestions)
+        room -= len(group)
+    yield from _more(view, -room, "finding")
+
+
+def way_rows(view: View, ways: Sequence[str]) -> Iterator[Row]:
+    """The ways out of what is told above."""
+    for way in ways:
+        yield from view.hanging((f"{view.glyphs.hint} ", "good"), one_line(way, 600), "text", 4)
 
 
 def commit_rows(view: View, commit: Commit, plan: Plan) -> Iterator[Row]:

@@ -1,4 +1,4 @@
-"""What a plan has beside its changes where others write to the destination, too: the commit, the drift, the hooks.
+"""What a plan has beside its changes: the commit, the drift and the hooks, and what the policy warns of.
 
 Shared by everything that shows a plan, so that the terminal, a comment and the JSON say the same.
 """
@@ -12,7 +12,7 @@ from typing import Literal, NamedTuple
 from msgspec import UNSET
 
 from sloth_ci.core.objects import Ref
-from sloth_ci.core.plan import Change, Drift, FieldChange, Hook, Impact, Plan
+from sloth_ci.core.plan import Change, Conflict, Drift, FieldChange, Hook, Impact, Plan
 from sloth_ci.core.words import plural
 from sloth_ci.report.diff import inline
 
@@ -151,6 +151,20 @@ def overwritten(plan: Plan) -> int:
     return sum(drift.outcome == "overwritten" for drift in plan.drift)
 
 
+# --- what stands against it, and what the policy warns of ---
+
+FINDING = "policy finding"
+"""What reports call one of them."""
+
+
+def alike(conflicts: Sequence[Conflict]) -> list[list[Conflict]]:
+    """Those with the same ways out together, so that these are said once; in the order of the first of each."""
+    groups: dict[tuple[str, ...], list[Conflict]] = {}
+    for conflict in conflicts:
+        groups.setdefault(conflict.suggestions, []).append(conflict)
+    return list(groups.values())
+
+
 # --- all of it ---
 
 
@@ -159,6 +173,8 @@ class Totals(NamedTuple):
 
     changes: int
     conflicts: int
+    findings: int
+    """Of the policy, which stand against nothing."""
     impact: Impact | None
     """The highest; None where nothing changes."""
     irreversible: int
@@ -181,6 +197,7 @@ def totals(plans: Sequence[Plan]) -> Totals:
     return Totals(
         len(changes),
         sum(len(plan.conflicts) for plan in plans),
+        sum(len(plan.findings) for plan in plans),
         max((change.impact for change in changes), default=None),
         sum(change.reversible == "no" for change in changes),
         sum(map(overwritten, plans)),

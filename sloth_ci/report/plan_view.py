@@ -13,8 +13,8 @@ from sloth_ci.core.words import plural
 from sloth_ci.report.brief import Piece, brief
 from sloth_ci.report.diff import diff_lines
 from sloth_ci.report.layout import UNICODE, Glyphs, Row, Span, trim
-from sloth_ci.report.pane_view import commit_rows, drift_rows, hook_rows
-from sloth_ci.report.panes import NOT_IN_COMMIT, commit_of, overwritten
+from sloth_ci.report.pane_view import commit_rows, drift_rows, finding_rows, hook_rows, way_rows
+from sloth_ci.report.panes import FINDING, NOT_IN_COMMIT, alike, commit_of, overwritten
 from sloth_ci.report.text import cut, one_line, width_of
 from sloth_ci.report.view import Detail, View, column, source_of
 
@@ -35,14 +35,19 @@ def verdict(plan: Plan) -> list[Row]:
     """
     label = one_line(plan.destination, 120)
     where = f"since {label}" if label.startswith("revision ") else f"to {label}"
-    parts: list[Row] = []
-    if plan.conflicts:
-        parts.append([(plural(len(plan.conflicts), "conflict"), "bad strong")])
+    parts = against(plan)
     if not plan.changes:
         known = f": {plural(plan.unchanged, 'object')} as declared" if plan.unchanged else ""
         return [*parts, [("no changes", "good strong"), (f" {where}{known}", "text")]]
     parts.append([(plural(len(plan.changes), "change"), "strong"), (f" {where}", "text")])
     return [*parts, *counts(plan)]
+
+
+def against(plan: Plan) -> list[Row]:
+    """How many conflicts, and how many findings of the policy."""
+    conflicts: Row = [(plural(len(plan.conflicts), "conflict"), "bad strong")]
+    findings: Row = [(plural(len(plan.findings), FINDING), "warn")]
+    return [*([conflicts] if plan.conflicts else []), *([findings] if plan.findings else [])]
 
 
 def counts(plan: Plan) -> list[Row]:
@@ -82,13 +87,12 @@ def plan_rows(
         yield from view.joined([_subject(plan), [(commit.in_short, "dim")]])
     else:
         yield trim(_subject(plan), columns)
-    if plan.conflicts:
-        for ways, alike in groupby(plan.conflicts, key=lambda conflict: conflict.suggestions):
-            yield []
-            for conflict in alike:
-                yield from view.conflict(conflict)
-            for way in ways:
-                yield from view.hanging((f"{glyphs.hint} ", "good"), one_line(way, 600), "text", 4)
+    for group in alike(plan.conflicts):
+        yield []
+        for conflict in group:
+            yield from view.conflict(conflict)
+        yield from way_rows(view, group[0].suggestions)
+    yield from finding_rows(view, plan)
     if commit and apart:
         yield from commit_rows(view, commit, plan)
     if plan.changes:

@@ -13,12 +13,14 @@ from typing import NamedTuple
 from sloth_ci.core.plan import Impact, Plan
 from sloth_ci.core.words import plural
 from sloth_ci.report.layout import Glyphs, Row
-from sloth_ci.report.plan_view import PlanView, counts
+from sloth_ci.report.pane_view import finding_rows
+from sloth_ci.report.plan_view import PlanView, against, counts
 from sloth_ci.report.text import one_line
 
 _FIELDS = 24
 """Lines of fields in one workflow, where there is room for all of it."""
 _CONFLICT_LINES = 3
+_FINDINGS = 5
 _IMPACT = len("critical ")
 _LEAST = 2
 """Lines of a workflow whose rest has no room: its headline, and how much there is."""
@@ -123,10 +125,9 @@ class _Section:
         if plan is None:
             yield from self._view.joined([name, [("no plan can be made", "bad strong")]])
             return
-        parts = [name]
-        if plan.conflicts:
-            parts.append([(plural(len(plan.conflicts), "conflict"), "bad strong")])
-        yield from self._view.joined([*parts, *(counts(plan) if plan.changes else [[("no changes", "good")]])])
+        yield from self._view.joined(
+            [name, *against(plan), *(counts(plan) if plan.changes else [[("no changes", "good")]])]
+        )
 
     def _conflicts(self) -> Iterator[Row]:
         cross = (f"{self._view.glyphs.cross} ", "bad strong")
@@ -169,7 +170,12 @@ class _Section:
             yield change.impact, [*row, *next(iter(view.change(change, 0)))]
 
     def _notes(self) -> Iterator[Row]:
+        plan = self._section.plan
+        if plan is None:
+            return
+        for row in finding_rows(self._view, plan, _FINDINGS):
+            if row:
+                yield [("  ", "text"), *row]
         mark = (f"{self._view.glyphs.warning} ", "warn")
-        warnings = self._section.plan.warnings if self._section.plan else ()
-        for note in warnings:
+        for note in plan.warnings:
             yield from self._view.hanging(mark, one_line(note, 300), "text", 2)

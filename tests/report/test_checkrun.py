@@ -18,7 +18,7 @@ from sloth_ci.report.comment import Failed
 from sloth_ci.report.ladder import Places
 from support.markdown import check_whole, mentions
 from support.panes import hostile_panes, shop
-from support.plans import EVIL, change, field, forty, hostile, huge, plan
+from support.plans import EVIL, EXEMPT, change, field, forty, hostile, huge, plan, policed
 from support.runner import commands_in
 
 plan_report = partial(checkrun.plan_report, name="sloth-ci / production")
@@ -39,6 +39,7 @@ PLANS = {
     "empty": plan(),
     "panes": shop(),
     "hostile panes": _encodable(hostile_panes()),
+    "policed": policed(500),
     "wide": plan(*(change("update", "ConfigMap", "名前" * 60 + str(i), field("data.x", "🦥" * 200, "🦥" * 201)) for i in range(400))),
 }  # fmt: skip
 
@@ -99,6 +100,44 @@ def test_conflicts_fail_a_plan_without_changes() -> None:
     assert plan_report(plan(conflicts=CONFLICT)).conclusion == "failure"
     assert plan_report(plan(conflicts=CONFLICT)).title == "1 conflict, no changes"
     assert plan_report(plan()).title == "No changes"
+
+
+def test_findings_of_a_policy_fail_no_check() -> None:
+    warned = replace(policed(), conflicts=())
+    cases: dict[FailOn, Conclusion] = {
+        "none": "success",
+        "conflicts": "success",
+        "medium": "success",
+        "changes": "failure",
+    }
+    for fail_on, conclusion in cases.items():
+        assert plan_report(warned, fail_on=fail_on).conclusion == conclusion
+    assert plan_report(warned).title == "3 policy findings, 1 change (1 updated), highest impact low"
+    assert plan_report(policed()).title.startswith("1 conflict, 3 policy findings, 1 change")
+    assert plan_report(policed()).conclusion == "failure"
+    assert "<b>Policy findings</b>: 3" in plan_report(warned).text
+    quiet = plan_report(replace(warned, changes=()))
+    assert (quiet.title, quiet.conclusion) == ("3 policy findings, no changes", "neutral")
+
+
+def test_findings_of_a_policy_are_remarks_on_their_lines() -> None:
+    denied, *warned = remarks(policed())
+    assert (denied.level, denied.path, denied.line, denied.title) == (
+        "failure", "base/web.yaml", 14, "policy: Deployment/shop/web",
+    )  # fmt: skip
+    assert [(one.level, one.path, one.line, one.title) for one in warned] == [
+        ("warning", "base/w0.yaml", 1, "policy finding: Deployment/shop/w0"),
+        ("warning", "base/w0.yaml", 1, "policy finding: Deployment/shop/w0"),
+        ("warning", "base/w1.yaml", 2, "policy finding: Deployment/shop/w1"),
+    ]
+    assert warned[1].message == f"team: no label says whose it is\nWays out:\n- mend what team names\n- {EXEMPT}"
+
+
+def test_findings_leave_room_for_dangerous_changes() -> None:
+    grave = change("delete", "Secret", "keys", impact=Impact.CRITICAL, path="x.yaml")
+    grave = replace(grave, source=Source("x.yaml", 1))
+    levels = [one.title.partition(":")[0] for one in remarks(plan(grave, findings=policed(500).findings))]
+    assert levels == ["critical impact", *["policy finding"] * (MOST - 1)]
 
 
 def test_what_a_check_says() -> None:

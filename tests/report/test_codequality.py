@@ -14,7 +14,7 @@ from sloth_ci.core.review import Annotation
 from sloth_ci.report.checkrun import remarks
 from sloth_ci.report.codequality import code_quality
 from support.panes import shop
-from support.plans import EVIL, forty, hostile
+from support.plans import EVIL, forty, hostile, policed
 
 NOTE = Annotation(
     path="base/web.yaml", line=14, level="warning", title="high impact: delete Service/shop/web", message="a"
@@ -45,6 +45,8 @@ def test_a_finding_has_all_that_gitlab_reads() -> None:
         ("failure", "field_ownership: Deployment/shop/web", "field_ownership", "blocker"),
         ("warning", "critical impact: delete Namespace/shop", "critical-impact", "critical"),
         ("warning", "high impact: update Service/shop/web", "high-impact", "major"),
+        ("failure", "policy: Deployment/shop/web", "policy", "blocker"),
+        ("warning", "policy finding: Deployment/shop/web", "policy-finding", "minor"),
         ("warning", "warning: Service/shop/web", "warning", "minor"),
         ("notice", "drift: Service/shop/web", "drift", "info"),
         ("notice", "", "remark", "info"),
@@ -68,13 +70,20 @@ def test_alike_findings_are_counted() -> None:
     assert found[0]["fingerprint"] == read(NOTE)[0]["fingerprint"]
 
 
-@pytest.mark.parametrize("which", [forty(), shop(), hostile()], ids=["forty", "shop", "hostile"])
+@pytest.mark.parametrize("which", [forty(), shop(), hostile(), policed()], ids=["forty", "shop", "hostile", "policed"])
 def test_every_remark_of_a_plan_is_a_finding(which: Any) -> None:
     annotations = remarks(which)
     found = read(*annotations)
     assert [one["location"]["path"] for one in found] == [one.path for one in annotations]
     assert len({one["fingerprint"] for one in found}) == len(annotations)
     assert code_quality(annotations) == code_quality(remarks(which))
+
+
+def test_what_a_policy_warns_of_is_minor_and_what_it_denies_blocks() -> None:
+    found = [(one["severity"], one["location"]["path"]) for one in read(*remarks(policed()))]
+    assert found == [
+        ("blocker", "base/web.yaml"), ("minor", "base/w0.yaml"), ("minor", "base/w0.yaml"), ("minor", "base/w1.yaml"),
+    ]  # fmt: skip
 
 
 @given(st.lists(st.tuples(ANY, ANY, ANY), max_size=4), st.sampled_from(["failure", "warning", "notice"]))

@@ -10,7 +10,7 @@ from sloth_ci.core.plan import Plan
 from sloth_ci.report.document import outcomes_document, plan_document, plans_document, to_json
 from support.outcomes import outcomes
 from support.panes import hostile_panes, shop
-from support.plans import change, field, forty, hostile, huge, plan
+from support.plans import EXEMPT, change, field, forty, hostile, huge, plan, policed
 from support.runner import commands_in
 
 SCHEMA = json.loads((Path(__file__).parents[2] / "docs" / "plan.schema.json").read_text())
@@ -21,6 +21,7 @@ PLANS = {
     "empty": plan(environment=None, base=None),
     "panes": shop(),
     "hostile panes": hostile_panes(),
+    "policed": policed(),
 }
 
 
@@ -69,6 +70,19 @@ def test_what_a_commit_intends_and_what_others_did() -> None:
     assert "live" not in document["drift"][5]
     assert document["changes"][0]["dependents"][0] == "41 objects live in it"
     assert plan_document(plan())["intent"] is None
+
+
+def test_what_a_policy_warns_of_has_the_keys_of_a_conflict() -> None:
+    document = plan_document(policed())
+    assert document["findings"][1] == {
+        "type": "policy", "resource": "Deployment/shop/w0", "description": "team: no label says whose it is",
+        "current_state": None, "desired_state": None, "suggestions": ["mend what team names", EXEMPT],
+        "source": {"path": "base/w0.yaml", "line": 1},
+    }  # fmt: skip
+    assert [one["type"] for one in document["conflicts"]] == ["policy"]
+    assert list(document["findings"][0]) == list(document["conflicts"][0])
+    assert document["summary"]["conflict_count"] == 1
+    assert plan_document(plan())["findings"] == []
 
 
 def test_a_field_that_was_not_there_has_no_before() -> None:

@@ -78,6 +78,7 @@ def _everything(a: str, b: str, c: str) -> Iterator[str]:
         revision=c,
         digest=a,
         conflicts=(Conflict("validation", a, b, (c,), current_state=a, desired_state=b, source=Source(c, 1)),),
+        findings=(Conflict("policy", b, c, (a, b), source=Source(a, 1)), Conflict("policy", c, a, ())),
         warnings=(a, b),
         drift=(Drift(a, b, c, a, b, "overwritten"), Drift(b, c, a, b, c, "left")),
         hooks=(Hook("PreSync", Ref("batch", "Job", a, b), Source(c, 1), changed=True),),

@@ -24,7 +24,7 @@ from sloth_ci.report.comment import About, Failed, Shown
 from sloth_ci.report.html import html_report
 from support.outcomes import hostile_outcomes, outcomes
 from support.panes import hostile_panes, shop, unhealthy
-from support.plans import EVIL, change, field, forty, huge, plan
+from support.plans import EVIL, EXEMPT, change, field, forty, huge, plan, policed
 
 ASSETS = Path(__file__).parents[2] / "sloth_ci" / "report" / "assets"
 RUN = "https://git.example/shop/shop/actions/runs/7"
@@ -60,6 +60,7 @@ REPORTS = {
         generated_at=EVIL[3],
     ),
     "nothing": html_report([], about=About(head_sha="a" * 40)),
+    "policed": html_report([Shown(plan=policed())]),
 }
 
 
@@ -284,7 +285,8 @@ def test_every_pane_can_be_opened(which: str, tmp_path: Path) -> None:
     ids = {
         "forty": ["conflicts", "changes"],
         "panes": ["outcome", "changes", "commit", "drift", "hooks"],
-        "hostile": ["outcome", "conflicts", "changes", "commit", "drift", "hooks"],
+        "policed": ["conflicts", "findings", "changes"],
+        "hostile": ["outcome", "conflicts", "findings", "changes", "commit", "drift", "hooks"],
         "nothing": [],
     }[which]
     assert list(seen) == [f"tab-{name}" for name in ids]
@@ -406,3 +408,26 @@ def test_a_conflict_is_open_and_shows_its_ways_out(tmp_path: Path) -> None:
         tmp_path, html_report([Shown(plan=replace(forty(), conflicts=(one,)))]), "return page.rows()[0].textContent;"
     )
     assert text == "×ConfigMap/shop/xis wrong validationx.yaml:3Ways outmend it"
+
+
+@needs_node
+def test_findings_of_a_policy_are_searched_as_conflicts_are(tmp_path: Path) -> None:
+    script = """
+    const first = page.find("panes").children.find((one) => one.attributes["aria-selected"] === "true").id;
+    page.tab("findings");
+    const all = page.rows().length;
+    const search = page.find("search");
+    search.value = "no label W0.YAML:1";
+    search.fire("input");
+    const [row] = page.rows();
+    const closed = !row.open;
+    row.open = true;
+    return [first, all, page.find("count").textContent, closed, row.textContent];
+    """
+    report = html_report([Shown(plan=replace(policed(), conflicts=()))])
+    assert _on_page(tmp_path, report, script) == [
+        "tab-changes", 3, "1 of 3", True,
+        f"▲Deployment/shop/w0team: no label says whose it is base/w0.yaml:1Ways outmend what team names{EXEMPT}",
+    ]  # fmt: skip
+    badges = report[report.index('<ul class="badges">') :]
+    assert badges.startswith('<ul class="badges"><li class="badge warn">3 policy findings</li>')

@@ -17,7 +17,7 @@ from sloth_ci.report.checkrun import FailOn
 from sloth_ci.report.comment import Failed, Shown
 from sloth_ci.report.junit import junit
 from support.panes import hostile_panes
-from support.plans import EVIL, change, forty, hostile, plan
+from support.plans import EVIL, EXEMPT, change, forty, hostile, plan, policed
 from support.runner import commands_in
 
 CONFLICT = Conflict(
@@ -88,6 +88,36 @@ def test_a_conflict_fails_the_job_unless_nothing_does(fail_on: FailOn, result: s
         "spec.template is immutable\nat job.yaml:3\nWays out:\n- delete it",
     )
     assert "conflicts" not in cases
+
+
+@pytest.mark.parametrize("fail_on", ["none", "conflicts", "critical"])
+def test_findings_of_a_policy_are_a_case_that_has_passed(fail_on: FailOn) -> None:
+    cases = read(Shown(plan=policed()), fail_on=fail_on)["production"]
+    assert list(cases) == ["plan", "conflict: policy Deployment/shop/web", "policy findings", "impact"]
+    assert cases["policy findings"] == (
+        "system-out",
+        f"""3 policy findings
+Deployment/shop/w0 at base/w0.yaml:1: probes: container web has ports and no readinessProbe
+Deployment/shop/w1 at base/w1.yaml:2: probes: container web has ports and no readinessProbe
+Ways out:
+- mend what probes names
+- {EXEMPT}
+Deployment/shop/w0 at base/w0.yaml:1: team: no label says whose it is
+Ways out:
+- mend what team names
+- {EXEMPT}""",
+    )
+
+
+def test_many_findings_are_counted_and_bounded() -> None:
+    short = tuple(
+        replace(one, resource=f"A/{i}", description="", source=None) for i, one in enumerate(policed(250).findings)
+    )
+    short = tuple(replace(one, suggestions=("mend",)) for one in short)
+    text = read(Shown(plan=plan(findings=short)))["production"]["policy findings"][1]
+    assert text.startswith("251 policy findings\nA/0: \n")
+    assert text.endswith("\nA/199: \nWays out:\n- mend\n… and 51 more")
+    assert len(read(Shown(plan=policed(250)))["production"]["policy findings"][1]) < 4_100
 
 
 @pytest.mark.parametrize(
@@ -167,6 +197,7 @@ def test_any_text_is_text(one: str, two: str, three: str) -> None:
         replace(DANGER, reasons=(one,), source=Source(two, 1)),
         environment=three,
         conflicts=(replace(CONFLICT, resource=one, description=two, suggestions=(three,)),),
+        findings=(replace(CONFLICT, type="policy", resource=two, description=three, suggestions=(one,)),),
         warnings=(one, two),
     )
     text = junit(

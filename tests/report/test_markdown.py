@@ -13,7 +13,7 @@ from sloth_ci.report.outcome_markdown import outcomes_markdown
 from support.markdown import GFM, check_whole, tokens
 from support.outcomes import hostile_outcomes, outcomes
 from support.panes import REASON, hostile_panes, shop, unhealthy
-from support.plans import change, field, forty, hostile, huge, plan
+from support.plans import change, field, finding, forty, hostile, huge, plan, policed
 from support.runner import commands_in
 
 PLANS = {
@@ -23,6 +23,7 @@ PLANS = {
     "empty": plan(),
     "panes": shop(),
     "hostile panes": hostile_panes(),
+    "policed": policed(),
 }
 
 
@@ -46,7 +47,12 @@ def test_only_our_own_markup_is_markup(which: str) -> None:
 @given(st.integers(0, 40_000))
 @settings(max_examples=60, deadline=None)
 def test_a_limit_is_kept_with_whole_parts(limit: int) -> None:
-    for plans in ([forty()], [shop(), hostile_panes()], [hostile(), forty(), plan(environment="staging")]):
+    for plans in (
+        [forty()],
+        [shop(), hostile_panes()],
+        [policed(90), policed()],
+        [hostile(), forty(), plan(environment="staging")],
+    ):
         least = len(plans_markdown(plans, 0).encode())
         text = plans_markdown(plans, limit)
         assert len(text.encode()) <= max(limit, least)
@@ -82,6 +88,48 @@ def test_what_a_reviewer_sees_first() -> None:
         "| production | <code>directory live/production</code> | **7** | **30** | **3** | 🟣 critical | 1 not, 2 partly |"
     )
     assert "> Ways out:" in lines
+
+
+def test_findings_of_a_policy_come_after_conflicts_and_before_warnings() -> None:
+    text = plans_markdown([policed()])
+    assert text.startswith("### ⛔ 1 conflict · ⚠️ 3 policy findings · 1 change to production")
+    block = """
+⚠️ <b>Policy findings</b>: 3
+
+* `Deployment/shop/w0` at `base/w0.yaml:1`: probes: container web has ports and no readinessProbe
+* `Deployment/shop/w1` at `base/w1.yaml:2`: probes: container web has ports and no readinessProbe
+
+Ways out: mend what probes names; or leave the object out with policy = { exempt = { … } }
+
+* `Deployment/shop/w0` at `base/w0.yaml:1`: team: no label says whose it is
+
+Ways out: mend what team names; or leave the object out with policy = { exempt = { … } }
+"""
+    places = [text.index(part) for part in ("⛔ **policy** `Deployment/shop/web`", block, "> ⚠️ mind the gap")]
+    assert places == sorted(places)
+    assert plans_markdown([replace(policed(), changes=(), conflicts=())]).startswith(
+        "### ⚠️ 3 policy findings · No changes to production\n"
+    )
+
+
+@pytest.mark.parametrize("limit", [3_000, 6_000, 12_000, 60_000])
+def test_many_findings_are_folded_and_leave_room_for_the_rest(limit: int) -> None:
+    text = plans_markdown([policed(400)], limit)
+    check_whole(text)
+    assert "<details><summary>⚠️ <b>Policy findings</b>: 401</summary>" in text
+    shown = text.count("\n* `Deployment/")
+    assert 0 < shown < 401
+    assert f"\n… and {401 - shown} more\n" in text
+    assert f"Not shown for lack of room: {401 - shown} policy findings." in text
+    assert "mind the gap" in text
+    assert "```diff" in text
+
+
+def test_findings_that_have_no_room_at_all_are_counted() -> None:
+    wide = tuple(finding(f"{'w' * 200}{i}", 1, "team: " + "x" * 500) for i in range(3))
+    text = plans_markdown([replace(policed(), findings=wide)], 3_000)
+    assert "Policy findings" not in text
+    assert "Not shown for lack of room: 3 policy findings." in text
 
 
 def test_no_changes() -> None:

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from sloth_ci.core.plan import Conflict
 from sloth_ci.report.layout import ASCII, UNICODE, Row, plain, width
 from sloth_ci.report.push_view import Section, section_rows
-from support.plans import change, forty, hostile, huge, plan
+from support.plans import change, forty, hostile, huge, plan, policed
 
 CONFLICTS = tuple(Conflict("validation", f"ConfigMap/shop/c-{n}", "is wrong " * 30, ("mend it",)) for n in range(9))
 PLANS = {
@@ -17,6 +17,7 @@ PLANS = {
     "forty": forty(),
     "hostile": hostile(),
     "against": plan(*forty().changes, conflicts=CONFLICTS),
+    "policed": policed(30),
     "only conflicts": plan(conflicts=CONFLICTS),
 }
 
@@ -67,6 +68,20 @@ def test_what_is_most_dangerous_comes_first() -> None:
         "only conflicts",
         "one",
     ]
+
+
+def test_findings_of_a_policy_are_a_few_lines_below_the_changes() -> None:
+    text = _text(section_rows([Section("production", policed(9))], 100, 40, UNICODE).rows)
+    assert text.startswith("production · 1 conflict · 10 policy findings · 1 updated")
+    places = [
+        text.index(word)
+        for word in ("✗ policy", "replicas 1 → 2", "policy findings · 10", "… 5 more findings", "mind the")
+    ]
+    assert places == sorted(places)
+    assert text.count("▲ Deployment/") == 5
+    small = _text(section_rows([Section("production", policed(9))], 100, 8, UNICODE).rows)
+    assert "10 policy findings" in small
+    assert "replicas 1 → 2" in small
 
 
 @pytest.mark.parametrize("lines", [6, 12, 30])

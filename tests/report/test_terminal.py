@@ -18,7 +18,7 @@ from sloth_ci.report.terminal import screen_of, show_history, show_outcome, show
 from sloth_ci.report.text import width_of
 from support.outcomes import hostile_outcomes, outcomes
 from support.panes import hostile_panes, shop, unhealthy
-from support.plans import EVIL, change, field, forty, hostile, huge, plan
+from support.plans import EVIL, EXEMPT, change, field, finding, forty, hostile, huge, plan, policed
 from support.runner import commands_in
 
 SGR = re.compile(r"\x1b\[[0-9;]*m")
@@ -39,6 +39,7 @@ SHOWN: dict[str, Callable[..., None]] = {
     "hostile panes": lambda **k: show_plan(hostile_panes(), **k),
     "hostile panes in full": lambda **k: show_plan(hostile_panes(), detail="full", **k),
     "huge": lambda **k: show_plan(huge(), **k),
+    "policed": lambda **k: show_plan(policed(30), **k),
     "outcomes": _outcomes,
     "status": lambda **k: show_status([_status(evil) for evil in EVIL], **k),
     "history": lambda **k: show_history([_sync(evil) for evil in EVIL], **k),
@@ -161,6 +162,52 @@ def test_conflicts_come_before_changes_and_name_the_way_out() -> None:
         shown.index(word) for word in ("immutable_field", "give the object another name", "critical · 2")
     )
     assert conflict < way_out < first
+
+
+def test_what_a_policy_denies_comes_first_and_what_it_warns_of_next() -> None:
+    shown = _plan(policed(), width=100)
+    assert shown.startswith("1 conflict · 3 policy findings · 1 change to directory live/production")
+    told = shown[shown.index("✗ policy") : shown.index("low · 1 change")]
+    assert [line.split("  base/")[0].strip() for line in told.split("\n")] == [
+        "✗ policy  Deployment/shop/web",
+        "image_tags: container web: the image nginx:latest names no version",
+        "→ mend what image_tags names",
+        f"→ {EXEMPT}",
+        "",
+        "policy findings · 3",
+        "▲ Deployment/shop/w0",
+        "probes: container web has ports and no readinessProbe",
+        "▲ Deployment/shop/w1",
+        "probes: container web has ports and no readinessProbe",
+        "→ mend what probes names",
+        f"→ {EXEMPT}",
+        "▲ Deployment/shop/w0",
+        "team: no label says whose it is",
+        "→ mend what team names",
+        f"→ {EXEMPT}",
+        "",
+        "",
+    ]
+    assert shown.index("low · 1 change") < shown.index("mind the gap")
+
+
+def test_many_findings_are_counted_unless_all_are_asked_for() -> None:
+    assert "  … 19 more findings\n" in _plan(policed(30), width=100)
+    assert _plan(policed(30), width=100).count("▲ Deployment") == 12
+    full = _plan(policed(30), width=100, detail="full")
+    assert full.count("▲ Deployment") == 31
+    assert "more finding" not in full
+    assert _plan(replace(policed(), changes=(), conflicts=()), width=100).startswith(
+        "3 policy findings · no changes to "
+    )
+
+
+def test_alike_conflicts_share_their_ways_out_wherever_they_are() -> None:
+    denied = (finding("a"), finding("b", 1, "team: no label"), finding("c"))
+    shown = _plan(plan(conflicts=denied), width=100)
+    assert shown.count("→ mend what probes names") == 1
+    places = [shown.index(word) for word in ("shop/a", "shop/c", "what probes names", "shop/b", "what team names")]
+    assert places == sorted(places)
 
 
 def test_fields_of_dangerous_changes_are_unfolded_first_and_in_full_all_are() -> None:

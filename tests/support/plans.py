@@ -228,6 +228,28 @@ def forty() -> Plan:
     return plan(*ordered, conflicts=conflicts, warnings=warnings)
 
 
+EXEMPT = "or leave the object out with policy = { exempt = { … } }"
+
+
+def finding(name: str, line: int = 1, said: str = "probes: container web has ports and no readinessProbe") -> Conflict:
+    """What a rule of a policy finds in a Deployment."""
+    way = f"mend what {said.partition(':')[0]} names"
+    return Conflict("policy", f"Deployment/shop/{name}", said, (way, EXEMPT), source=Source(f"base/{name}.yaml", line))
+
+
+def policed(count: int = 2) -> Plan:
+    """A plan that a policy denies for one reason, and warns of for others: so many findings of one rule, one of another."""
+    tag = "image_tags: container web: the image nginx:latest names no version"
+    findings = [finding(f"w{i}", i + 1) for i in range(count)]
+    findings.insert(1, finding("w0", 1, "team: no label says whose it is"))
+    return plan(
+        change("update", "Deployment", "web", field("spec.replicas", 1, 2)),
+        conflicts=(finding("web", 14, tag),),
+        findings=tuple(findings),
+        warnings=("mind the gap",),
+    )
+
+
 def hostile() -> Plan:
     """Every text that can be foreign is an attack on the one who shows it."""
     rng = random.Random(7)
@@ -244,8 +266,9 @@ def hostile() -> Plan:
     conflicts = tuple(
         Conflict("field_ownership", evil, f"{evil} owns it", (evil, evil), {evil: evil}, {evil: evil + "1"}, Source(evil, 1)) for evil in EVIL
     )  # fmt: skip
+    findings = tuple(Conflict("policy", evil, evil, (evil,), source=Source(evil, 1)) for evil in EVIL)
     return plan(
-        *changes, conflicts=conflicts, warnings=tuple(EVIL), name=EVIL[3], environment=EVIL[4], destination=EVIL[6], revision=EVIL[1]
+        *changes, conflicts=conflicts, findings=findings, warnings=tuple(EVIL), name=EVIL[3], environment=EVIL[4], destination=EVIL[6], revision=EVIL[1]
     )  # fmt: skip
 
 

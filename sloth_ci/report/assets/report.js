@@ -35,6 +35,7 @@ function panesOf(data) {
   const panes = [
     { id: "outcome", title: "What became of it", rows: data.outcomes.map((one) => ({ ...one, resource: "" })), draw: outcomeRow },
     { id: "conflicts", title: "Conflicts", rows: each((plan) => plan.conflicts), draw: conflictRow, alarm: true },
+    { id: "findings", title: "Policy findings", rows: each((plan) => plan.findings), draw: findingRow, aside: true },
     {
       id: "changes", title: `What the ${place} would see`, rows: byImpact(each((plan) => plan.changes)), draw: changeRow,
       group: (row) => row.impact, always: data.plans.length > 0, empty: "Nothing would change.",
@@ -155,16 +156,25 @@ function sideOf(field, value, [start, middle, end], side, both) {
   return el("td", { class: side }, el("code", {}, ...content), field.masked ? label("secret") : null);
 }
 
-function conflictRow(row) {
-  const head = [el("span", { class: "symbol conflict", role: "img", "aria-label": "conflict" }, "×"), nameOf(row),
-    el("span", { class: "brief" }, row.description, " ", label(row.type.replaceAll("_", " "), "bad"), environmentLabel(row)),
+function remarkRow(row, symbol, kind, ...labels) {
+  const head = [symbol, nameOf(row), el("span", { class: "brief" }, row.description, " ", ...labels, environmentLabel(row)),
     el("code", { class: "source" }, shows(row.source))];
-  const details = opening(row, head, () => [
+  return opening(row, head, () => [
     row.fields.length ? fieldsOf(row.fields, 0, ["field", "is", "should be"]) : null,
     list("Ways out", row.suggestions, "good"),
-  ], "critical");
+  ], kind);
+}
+
+function conflictRow(row) {
+  const symbol = el("span", { class: "symbol conflict", role: "img", "aria-label": "conflict" }, "×");
+  const details = remarkRow(row, symbol, "critical", label(row.type.replaceAll("_", " "), "bad"));
   details.open = true;
   return details;
+}
+
+/** What the policy warns of. */
+function findingRow(row) {
+  return remarkRow(row, el("span", { class: "symbol finding", role: "img", "aria-label": "policy finding" }, "▲"), "medium");
 }
 
 function driftRow(row) {
@@ -361,7 +371,7 @@ function start() {
   if (!panes.length) return;
   tabs();
   const [asked, ...resource] = addressed(location.hash);
-  select(panes.find((one) => one.id === asked) ?? panes[0]);
+  select(panes.find((one) => one.id === asked) ?? panes.find((one) => !one.aside) ?? panes[0]);
   if (resource.length) open(resource.join("/"));
 }
 
