@@ -163,6 +163,8 @@ class Plane:
             "tls-private-key-file": serving.key,
             "client-ca-file": self.authority.files.certificate,
             "authorization-mode": "Node,RBAC",
+            # As everywhere: without it, validation refuses what admission is there to judge.
+            "allow-privileged": "true",
             # Its taint is taken away again by the node lifecycle controller, which is not there.
             "disable-admission-plugins": "TaintNodesByCondition",
             "service-cluster-ip-range": SERVICES,
