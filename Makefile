@@ -11,6 +11,8 @@ SHELL := bash
 BIN := .venv/bin
 READY := .venv/ready
 export PYTHON
+# Two more than there are processors: tests wait for servers, containers and Git half of the time.
+WORKERS ?= $(shell expr "$$(getconf _NPROCESSORS_ONLN)" + 2)
 
 # The environment belongs to one place: a stamp of another checkout (cp -r) counts for nothing.
 ifneq ($(shell cat $(READY) 2>/dev/null),$(CURDIR))
@@ -27,7 +29,7 @@ demo: $(READY) ## A plan, a sync, a failure and a rollback on a repository made 
 test: $(READY) ## All tests, against real engines
 	@{ $(BIN)/python scripts/engines.py && $(BIN)/python scripts/descriptions.py && $(BIN)/python scripts/gitlab_ci_local.py; } || { [[ $${CI:-} != true ]] && echo "going on: tests that need what is missing are skipped"; }
 	@$(if $(ARGS),true,$(BIN)/python scripts/make_image.py) || { [[ $${CI:-} != true ]] && echo "going on: tests that need an image are skipped"; }
-	@$(BIN)/pytest --numprocesses=auto --dist=worksteal $(ARGS)
+	@$(BIN)/pytest --numprocesses=$(WORKERS) --dist=worksteal $(ARGS)
 
 lint: $(READY) ## Style, imports, shell, Lua, CI files, the Dockerfile, and whether generated documents are current
 	@$(BIN)/ruff check

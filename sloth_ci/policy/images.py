@@ -39,6 +39,8 @@ def read_image(text: str) -> Image:
 def comes_from(image: Image, places: list[str]) -> bool:
     """Whether an image is in one of the registries or folders of one, or its name has one of the patterns."""
     return any(
-        image.name == place.rstrip("/") or image.name.startswith(f"{place.rstrip('/')}/") or fnmatchcase(image.name, place)
+        image.name == place.rstrip("/")
+        or image.name.startswith(f"{place.rstrip('/')}/")
+        or fnmatchcase(image.name, place)
         for place in places
     )

@@ -12,12 +12,15 @@ from typing import Any
 from sloth_ci.core.plan import Change, Conflict
 from sloth_ci.core.planner import Judgement
 from sloth_ci.core.selection import selects
+from sloth_ci.core.words import clip
 from sloth_ci.core.workflow import PolicySpec, RuleSet
 from sloth_ci.policy.rules import rules_of
 
 Ask = Callable[[str, Any, Change], str | None]
 """Calls a user's own rule by its name: the reason where it does not hold."""
 
+_LONGEST = 500
+"""Of a finding: names in it come from manifests."""
 _EXEMPT = "or leave the object out with policy = { exempt = { … } }"
 
 
@@ -54,4 +57,4 @@ def _found(asked: RuleSet, ask: Ask, change: Change) -> Iterator[tuple[Conflict,
 
 
 def _finding(change: Change, description: str, way_out: str) -> Conflict:
-    return Conflict("policy", str(change.ref), description, (way_out, _EXEMPT), source=change.source)
+    return Conflict("policy", str(change.ref), clip(description, _LONGEST), (way_out, _EXEMPT), source=change.source)
