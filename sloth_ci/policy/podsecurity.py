@@ -1,7 +1,7 @@
 """Kubernetes' Pod Security Standards: what a pod may ask for at the levels `baseline` and `restricted`.
 
 Source: kubernetes.io/docs/concepts/security/pod-security-standards, as the API server's PodSecurity admission enforces
-`latest` in Kubernetes 1.37; where the two differ, the server is right. The comments below say where.
+`latest` in Kubernetes 1.37. Where the two differ, the server is right.
 
 What is written in another shape than the API's is judged as far as it can be read: a field that must not be set is
 breached by whatever stands there, and one that must be set is not set by something else than the right value.
@@ -178,6 +178,7 @@ def _volumes(pod: _Pod) -> Iterator[str]:
 
 
 def _host_ports(pod: _Pod) -> Iterator[str]:
+    # To a pod on the host's network the server first gives such ports, and names them, too: that is told once here.
     for part in pod.containers:
         for port in _tables(part.body.get("ports")):
             value = port.get("hostPort")

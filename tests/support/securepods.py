@@ -56,6 +56,17 @@ OWN_USERS: Final[Edit] = ("spec.hostUsers", False)
 CSI = {"driver": "tests.example.com"}
 CLAIM = {"spec": {"accessModes": ["ReadWriteOnce"], "resources": {"requests": {"storage": "1Gi"}}}}
 GET = {"path": "/", "port": 80}
+# Linux' capabilities, but for SYS_ADMIN and NET_RAW, which have cases of their own.
+COMMON: Final = (
+    *("AUDIT_WRITE", "CHOWN", "DAC_OVERRIDE", "FOWNER", "FSETID", "KILL", "MKNOD", "NET_BIND_SERVICE", "SETFCAP"),
+    *("SETGID", "SETPCAP", "SETUID", "SYS_CHROOT"),
+)
+UNCOMMON: Final = (
+    *("AUDIT_CONTROL", "AUDIT_READ", "BLOCK_SUSPEND", "BPF", "CHECKPOINT_RESTORE", "DAC_READ_SEARCH", "IPC_LOCK"),
+    *("IPC_OWNER", "LEASE", "LINUX_IMMUTABLE", "MAC_ADMIN", "MAC_OVERRIDE", "NET_ADMIN", "NET_BROADCAST", "PERFMON"),
+    *("SYS_BOOT", "SYS_MODULE", "SYS_NICE", "SYS_PACCT", "SYS_PTRACE", "SYS_RAWIO", "SYS_RESOURCE", "SYS_TIME"),
+    *("SYS_TTY_CONFIG", "SYSLOG", "WAKE_ALARM", "ALL"),
+)
 
 CASES: Final[list[Case]] = [
     ([], False, False),
@@ -84,8 +95,8 @@ CASES: Final[list[Case]] = [
     # Capabilities
     ([(f"{WEB}.securityContext.capabilities.add", ["SYS_ADMIN"])], True, True),
     ([(f"{FIRST}.securityContext.capabilities.add", ["CHOWN", "NET_RAW"])], True, True),
-    ([(f"{WEB}.securityContext.capabilities.add", ["CHOWN"])], False, True),
-    ([(f"{WEB}.securityContext.capabilities.add", ["NET_BIND_SERVICE"])], False, False),
+    *(([(f"{WEB}.securityContext.capabilities.add", [name])], False, name != "NET_BIND_SERVICE") for name in COMMON),
+    *(([(f"{WEB}.securityContext.capabilities.add", [name])], True, True) for name in UNCOMMON),
     ([(f"{WEB}.securityContext.capabilities.add", ["CAP_NET_BIND_SERVICE"])], True, True),
     ([(f"{WEB}.securityContext.capabilities.add", ["chown"])], True, True),
     ([(f"{WEB}.securityContext.capabilities.add", [])], False, False),
