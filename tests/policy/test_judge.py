@@ -118,7 +118,8 @@ def test_pods_of_every_kind_are_held_to_it() -> None:
             for kind in ("StatefulSet", "DaemonSet", "ReplicaSet")
         ),
     ]
-    assert len(plan({"deny": {"image_tags": True}}, bodies).conflicts) == 2 * len(bodies)
+    found = plan({"deny": {"image_tags": True}}, bodies).conflicts
+    assert [one.description.count("names no version") for one in found] == [2] * len(bodies)
 
 
 def test_resources_of_the_pod_count_for_its_containers() -> None:
@@ -142,6 +143,18 @@ def test_what_was_so_before_is_told_and_stands_against_nothing() -> None:
     (old,) = told(found.findings)
     assert old.endswith("(it was so before)")
     assert not plan(rule, [web(resources={})], [web(resources={})]).findings, "only what changes is looked at"
+
+
+def test_an_object_breaks_a_rule_once_however_often_it_does() -> None:
+    wild = web(securityContext={"privileged": True})
+    wild["spec"]["template"]["spec"] |= {"hostPID": True, "hostNetwork": True}
+    before = web()
+    before["spec"]["template"]["spec"]["hostPID"] = True
+    found = plan({"deny": {"pod_security": "baseline"}, "warn": {"pod_security": "restricted"}}, [wild], [before])
+    (denied,) = told(found.conflicts)
+    assert denied.endswith("pod_security: pod: hostNetwork is true; container web: securityContext.privileged is true")
+    assert told(found.findings)[0].endswith("pod_security: pod: hostPID is true (it was so before)")
+    assert "privileged" not in "".join(told(found.findings))
 
 
 def test_a_denial_is_not_told_twice() -> None:
