@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -32,13 +33,16 @@ def on_base(
     try:
         start = revision or repository.branch_tip(branch)
         lua = BaseLua(repository, start, given=job.inputs.workflow, folder=Path.cwd())
+        # What is checked out when a request is closed without a merge is the request, too.
+        tree = RequestTree(repository, lua.revision) if rehearse or job.event.kind == "pull_request" else None
         with job.started(
             source=lua.source,
             builtin=lua.source is None,
             rehearse=rehearse,
             only_declared=True,
             offline=offline,
-            unreviewed=RequestTree(repository, lua.revision) if rehearse else None,
+            unreviewed=tree,
+            search_path=tree.without_own(job.environ.get("PATH", os.defpath)) if tree else None,
         ) as run:
             yield run, lua
     finally:

@@ -99,8 +99,12 @@ class ForgeGate:
             )
 
     def policies(self, workflow: WorkflowSpec) -> list[PolicySpec]:
-        """What they were held to before this run's commit."""
-        return [without_functions(was.policy) for was in self._was(workflow)]
+        """What they were held to before this run's commit; for a workflow with a new name, those that it takes the place of."""
+        now = self._session.workflows if self._session else {}
+        was = [w for w in self._before if w.id == workflow.id] or [
+            w for w in self._before if w.id not in now and w.target_path == workflow.target_path
+        ]
+        return [without_functions(w.policy) for w in was]
 
     def ask(self) -> str:
         """`y` where the gate of every workflow of this run is open for what would be deployed now."""

@@ -95,8 +95,9 @@ class Job:
         only_declared: bool = False,
         offline: Offline | None = None,
         unreviewed: Unreviewed | None = None,
+        search_path: str | None = None,
     ) -> Iterator[Run]:
-        """Read the Lua file, under this job's gate. SIGTERM ends it at the next safe point. Raises UsageError, ScriptError."""
+        """Read the Lua file, under this job's gate. `search_path`: where programs are looked for, instead of PATH. SIGTERM ends it at the next safe point. Raises UsageError, ScriptError."""
         if source is None and not builtin:
             self._inside(self.inputs.workflow)
         options = Options(
@@ -115,7 +116,7 @@ class Job:
         )
         run = start(
             options,
-            environ=self.environ,
+            environ=self.environ if search_path is None else {**self.environ, "PATH": search_path},
             observer=self.observer,
             gate=self.gate,
             forge=self.forge,

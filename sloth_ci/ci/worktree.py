@@ -27,6 +27,13 @@ class RequestTree:
         """Whether the base branch has it otherwise, or not at all. A file that the job made itself is no change."""
         return any(not self._as_in_base(inside) and self._from_git(inside) for inside in self._inside(path))
 
+    def without_own(self, search_path: str) -> str:
+        """A PATH without the folders in which a request could put a program of its own."""
+        folders = [folder for folder in search_path.split(os.pathsep) if folder]
+        return os.pathsep.join(
+            folder for folder in folders if Path(folder).resolve() != self._top.resolve() and not self.holds(folder)
+        )
+
     def _inside(self, path: str) -> Iterator[PurePosixPath]:
         """The path in the repository as it is written, and as it is once links are followed."""
         written, followed = Path(os.path.abspath(path)), Path(path).resolve()
@@ -41,8 +48,6 @@ class RequestTree:
         return str(path) in found or any(found[place].mode != _TREE for place in on_the_way if place in found)
 
     def _as_in_base(self, path: PurePosixPath) -> bool:
-        entry = self._repository.entry(self._base, str(path))
-        file = self._top / path
-        if entry is None or entry.mode not in _REGULAR or file.is_symlink() or not file.is_file():
-            return False
-        return self._repository.git("hash-object", "--no-filters", "--", str(file)).decode().strip() == entry.blob
+        """Whether both commits have the same file. What a step of the job has made of it since is the job's own."""
+        base, head = (self._repository.entry(revision, str(path)) for revision in (self._base, "HEAD"))
+        return base is not None and base == head and base.mode in _REGULAR

@@ -32,16 +32,19 @@ class Pods(NamedTuple):
 
 
 def pods_of(ref: Ref, body: Body) -> Pods | None:
-    """None where an object makes no pods, or does not say so as it should."""
+    """None where an object makes no pods, or does not say so as it should.
+
+    A custom resource with a template where a Deployment has it, such as a Rollout, is taken for a workload.
+    """
     path = POD_SPECS.get((ref.group, ref.kind))
-    if path is None:
-        return None
     above: Any = body
-    for key in path.split(".")[:-1]:
+    for key in (path or "spec.template.spec").split(".")[:-1]:
         above = above.get(key) if isinstance(above, Mapping) else None
     spec = above.get("spec") if isinstance(above, Mapping) else None
-    metadata = above.get("metadata") if isinstance(above, Mapping) else None
-    return Pods(spec, metadata if isinstance(metadata, Mapping) else {}) if isinstance(spec, Mapping) else None
+    if not isinstance(spec, Mapping) or (path is None and not isinstance(spec.get("containers"), list)):
+        return None
+    metadata = above.get("metadata")
+    return Pods(spec, metadata if isinstance(metadata, Mapping) else {})
 
 
 def containers(spec: Mapping[str, Any], *keys: str) -> Iterator[Mapping[str, Any]]:

@@ -85,4 +85,4 @@ def is_namespaced(group: str, kind: str, defined: Mapping[Kind, bool]) -> bool:
 
 def may_be_cluster_scoped(group: str, kind: str) -> bool:
     """Whether a CRD that is not at hand could say that objects of a kind live in no namespace."""
-    return not is_namespaced(group, kind, {}) or ("." in group and not group.endswith(".k8s.io"))
+    return not is_namespaced(group, kind, {}) or "." in group

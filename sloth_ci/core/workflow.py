@@ -234,7 +234,7 @@ class RuleSet(_Table, frozen=True):
     kinds: list[str] = []
     """Kinds that the workflow may not hold: `ClusterRoleBinding`, or `Kind.group`."""
     namespaces: list[str] = []
-    """The only namespaces that it may touch; `*` stands for any part of a name. What has no namespace is not held to it."""
+    """The only namespaces that it may put objects into; `*` stands for any part of a name. What has none is not held to it."""
     keep: list[str] = []
     """Objects that are never deleted or made anew: `Kind`, or `Kind/namespace/name` with `*` for any part of it."""
     rules: dict[str, Any] = {}

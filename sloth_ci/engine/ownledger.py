@@ -33,7 +33,8 @@ class OwnLedger:
             raise ConflictError(
                 f"the state of {self._what} belongs to the repository {ledger.repository}, and this is {self._names[0]}",
                 "give the workflow another `name`: its objects are told apart by it. Where the repository was renamed, "
-                'take its state over with conflicts = { foreign_owner = "adopt" }',
+                'take its state over with conflicts = { foreign_owner = "adopt" }; '
+                f"in a clone of a fork, add {ledger.repository} as a remote",
             )
         return ledger
 

@@ -14,12 +14,12 @@ from sloth_ci.core.ledger import Ledger
 from sloth_ci.core.objects import Manifest, Ref
 from sloth_ci.core.observed import Observed
 from sloth_ci.core.plan import Change, Hook, Plan
-from sloth_ci.core.planner import Desired, Judge, Live, make_plan
+from sloth_ci.core.planner import Desired, Live, make_plan
 from sloth_ci.core.words import first_line
 from sloth_ci.core.workflow import WorkflowSpec
 from sloth_ci.engine.checkout import HEAD, tell_what_stays
 from sloth_ci.engine.freeze import stands_against
-from sloth_ci.engine.policing import judge_of
+from sloth_ci.engine.policing import judge_of, policies_of, ran
 from sloth_ci.engine.session import Session
 from sloth_ci.render import HOOKS_ARE_OBJECTS, Rendered, SourceTree, load_bodies, reads, render
 
@@ -151,10 +151,15 @@ def plan_for(
     live = live_state(place, ledger, desired.manifests, creations_tried=creations_tried)
     load_changed(desired.manifests, live.observed.objects)
     # Where somebody wants to go back to what was there, no rule of today stands in the way.
-    judge = _judge(session, place.workflow) if prune_limit is None else None
+    policies = policies_of(session, place.workflow) if prune_limit is None else []
+    before = _before(place, ledger, desired, written) if destination.running or policies else None
+    judge = None
+    if policies:
+        known = _known(ledger, desired, live, hooks, before)
+        declared = [*desired.manifests, *(hook for _, hook in hooks)]
+        judge = judge_of(policies, known, declared, ran(session, hooks, known))
     plan = make_plan(place.workflow, desired, live, session.fingerprint, prune_limit=prune_limit, judge=judge)
     if destination.running:
-        before = _before(place, ledger, desired, written)
         intent = _intent(place, ledger, desired, before)
         plan = structs.replace(
             plan,
@@ -170,8 +175,18 @@ def plan_for(
     return Planned(plan, {manifest.ref: manifest for manifest in desired.manifests}, there, hooks)
 
 
-def _judge(session: Session, workflow: WorkflowSpec) -> Judge | None:
-    return judge_of(workflow, session.gate.policies(workflow))
+def _known(
+    ledger: Ledger, desired: Desired, live: Live, hooks: Sequence[tuple[HookPhase, Manifest]], before: Split | None
+) -> Mapping[Ref, Manifest]:
+    """What the objects are as the revision has them that was synced last; without one, what is there and is ours."""
+    good = ledger.last_good()
+    if good is not None and good.revision == desired.revision:
+        known = [*desired.manifests, *(hook for _, hook in hooks)]
+    elif before is not None:
+        known = [*before.members, *(hook for _, hook in before.hooks)]
+    else:
+        known = [live.observed.objects[ref] for ref in live.inventory if ref in live.observed.objects]
+    return {manifest.ref: manifest for manifest in known}
 
 
 def _hook(phase: HookPhase, manifest: Manifest) -> Hook:
@@ -290,7 +305,8 @@ def preview_revisions(
     if base is None:
         nothing = Live("no revision before it", Observed({}), frozenset())
         desired = desired_at(session, workflow, head_sha)
-        return make_plan(workflow, desired, nothing, session.fingerprint, judge=_judge(session, workflow))
+        judge = judge_of(policies_of(session, workflow), {}, desired.manifests)
+        return make_plan(workflow, desired, nothing, session.fingerprint, judge=judge)
     base_sha = repository.resolve(base)
     live: Mapping[Ref, Manifest] = {}
     warnings = []
@@ -312,7 +328,7 @@ def preview_revisions(
         Live(f"revision {base_sha[:10]}", Observed(live), frozenset(live), base=base_sha, warnings=warnings),
         session.fingerprint,
         merge_conflicts=conflicts,
-        judge=_judge(session, workflow),
+        judge=judge_of(policies_of(session, workflow), live, desired.manifests),
     )
 
 

@@ -29,18 +29,18 @@ def read_image(text: str) -> Image:
     rest, _, digest = text.partition("@")
     head, slash, last = rest.rpartition("/")
     last, _, tag = last.partition(":")
-    name = f"{head}{slash}{last}"
-    first, slash, _ = name.partition("/")
-    if not slash or not ("." in first or ":" in first or first == "localhost"):
-        name = f"docker.io/{name}" if slash else f"docker.io/library/{name}"
-    return Image(name, tag, digest)
+    parts = f"{head}{slash}{last}".split("/")
+    if len(parts) == 1 or not ("." in parts[0] or ":" in parts[0] or parts[0] == "localhost"):
+        parts = ["docker.io", *parts]
+    if parts[0] in ("docker.io", "index.docker.io"):
+        parts = ["docker.io", *(["library"] if len(parts) == 2 else []), *parts[1:]]
+    return Image("/".join(parts), tag, digest)
 
 
 def comes_from(image: Image, places: list[str]) -> bool:
-    """Whether an image is in one of the registries or folders of one, or its name has one of the patterns."""
+    """Whether an image is in one of the registries, or folders of one. A `*` stands for any part of one part of the name."""
+    parts = image.name.split("/")
     return any(
-        image.name == place.rstrip("/")
-        or image.name.startswith(f"{place.rstrip('/')}/")
-        or fnmatchcase(image.name, place)
-        for place in places
+        len(wanted) <= len(parts) and all(map(fnmatchcase, parts, wanted))
+        for wanted in (place.rstrip("/").split("/") for place in places)
     )

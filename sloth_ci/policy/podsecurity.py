@@ -174,7 +174,9 @@ def _volumes(pod: _Pod) -> Iterator[str]:
             if value is None or key == "name":
                 continue
             if key == "hostPath" or (pod.level == "restricted" and not _is_one_of(key, _VOLUMES)):
-                yield f"{_named('volume', volume.get('name'), number)}: {_told(key)}"
+                path = _table(value).get("path") if key == "hostPath" else None
+                where = f" {_told(path)}" if path else ""
+                yield f"{_named('volume', volume.get('name'), number)}: {_told(key)}{where}"
 
 
 def _host_ports(pod: _Pod) -> Iterator[str]:

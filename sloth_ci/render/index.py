@@ -123,7 +123,7 @@ def index_documents(documents: Iterable[Document], namespace: str | None) -> tup
 def moved(body: Body, namespace: str | None) -> Body:
     """A copy where the object belongs: in the default namespace, or out of the one that it names."""
     metadata = dict(body["metadata"])
-    if metadata.pop("namespace", None) is None:
+    if not metadata.pop("namespace", None):
         metadata["namespace"] = namespace
     return {**body, "metadata": metadata}
 

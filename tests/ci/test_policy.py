@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from sloth_ci.core.yaml import dump
+from support.bodies import body
 from support.ciworld import CiWorld, Request
 
 POLICY = """
@@ -75,6 +77,25 @@ def test_a_merge_does_not_take_away_the_policy_that_it_has_to_pass_itself(world:
     job = world.deploy()
     assert job.code == 4, job.log
     assert not world.rendered()
+
+
+def test_a_new_workflow_is_not_held_to_the_policy_of_another(world: CiWorld) -> None:
+    lua = with_policy(world, 'policy = { deny = { namespaces = { "shop" } } },')
+    world.repo.commit("alice", "main", {"sloth.lua": lua})
+    billing = (
+        world.git("show", "main:sloth.lua").replace('"k8s"', '"billing"').replace('name = "shop"', 'name = "billing"')
+    )
+    billing = billing.replace("rendered/production", "rendered/billing").replace('{ "shop" }', '{ "billing" }')
+    config = dump(body("ConfigMap", "c", "billing", data={"a": "1"}))
+    more = {"sloth.lua": f"{lua}\n{billing}", "billing/c.yaml": config}
+    world.repo.commit("alice", "main", dict(more))
+    job = world.deploy()
+    assert job.code == 0, job.log
+    renamed = lua.replace('name = "shop"', 'name = "store"').replace("policy =", "-- policy =")
+    world.repo.commit("alice", "main", {"sloth.lua": renamed, "k8s/c.yaml": config})
+    job = world.deploy()
+    assert job.code == 4, job.log
+    assert "the namespace billing is none of shop" in job.log
 
 
 def test_a_rollback_goes_back_to_what_a_policy_denies_today(world: CiWorld) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from collections.abc import Callable
 from pathlib import Path
 
@@ -100,6 +101,25 @@ def test_an_unchanged_kubeconfig_is_read_and_its_program_runs_elsewhere(world: C
     job = world.preview(request(world, {}))
     assert "printed something that is not an ExecCredential" in job.log
     assert marker.read_text() == "/\n"
+
+
+def test_a_request_that_is_closed_has_its_kubeconfig_not_read_either(world: CiWorld, marker: Path) -> None:
+    """That job has the rights to deploy."""
+    on_cluster(world, "deploy/kubeconfig", {"deploy/kubeconfig": kubeconfig("true")})
+    pull = request(world, {"deploy/kubeconfig": kubeconfig("touch", str(marker))})
+    world.preview(pull)
+    pull.close("alice")
+    job = world.closed(pull)
+    assert not marker.exists(), job.log
+
+
+def test_a_folder_of_the_work_tree_is_no_place_for_programs(checkout: GitRepo, tmp_path: Path) -> None:
+    repository = open_repository(RepositorySpec(url="."), cwd=checkout.path, environ={}, cache_dir=tmp_path / "cache")
+    top = checkout.path
+    search = ["/usr/bin", str(top / "new"), str(top), "", str(top / "made"), str(top / "linked"), str(tmp_path)]
+    kept = RequestTree(repository, repository.resolve("main")).without_own(os.pathsep.join(search))
+    assert kept.split(os.pathsep) == ["/usr/bin", str(top / "made"), str(tmp_path)]
+    repository.close()
 
 
 @pytest.fixture

@@ -40,6 +40,11 @@ def test_the_parts_of_a_name(text: str, name: str, tag: str, digest: str, moves:
         ("nginx", "ghcr.io", False),
         ("eu.example.com/web", "*.example.com/*", True),
         ("example.com.evil.io/web", "*.example.com/*", False),
+        ("evil.io/a.example.com/web", "*.example.com/*", False),
+        ("ghcr.io/evil/a.example.com/web", "*.example.com/*", False),
+        ("eu.example.com/team/web", "*.example.com/*", True),
+        ("docker.io/nginx", "docker.io/library", True),
+        ("index.docker.io/library/nginx", "docker.io", True),
     ],
 )
 def test_where_an_image_comes_from(image: str, place: str, inside: bool) -> None:

@@ -11,7 +11,7 @@ from sloth_ci.core.observed import Observed
 from sloth_ci.core.plan import Conflict, Plan
 from sloth_ci.core.planner import Desired, Live, make_plan
 from sloth_ci.core.secrets import Fingerprinter
-from sloth_ci.core.workflow import WorkflowSpec, read_table
+from sloth_ci.core.workflow import PolicySpec, WorkflowSpec, read_table
 from sloth_ci.engine.policing import judge_of
 from support.bodies import body, deployment
 
@@ -22,7 +22,9 @@ def plan(policy: dict[str, Any], after: list[Body], before: list[Body] | None = 
     wanted = [manifest_of(one, Source("k8s/all.yaml", 3)) for one in after]
     there = {m.ref: m for m in (manifest_of(one, Source("", 1)) for one in before or [])}
     live = Live("test", Observed(there), frozenset(there))
-    return make_plan(workflow, Desired("0" * 40, wanted, "d"), live, Fingerprinter(b"k"), judge=judge_of(workflow))
+    policies = [] if workflow.policy == PolicySpec() else [workflow.policy]
+    judge = judge_of(policies, there, wanted)
+    return make_plan(workflow, Desired("0" * 40, wanted, "d"), live, Fingerprinter(b"k"), judge=judge)
 
 
 def told(found: tuple[Conflict, ...]) -> list[str]:
@@ -161,6 +163,22 @@ def test_a_denial_is_not_told_twice() -> None:
     both = {"deny": {"image_tags": True}, "warn": {"image_tags": True}}
     found = plan(both, [web(image="web")])
     assert (len(found.conflicts), len(found.findings)) == (1, 0)
+
+
+def test_another_path_of_the_node_is_not_what_was_so_before() -> None:
+    bodies = []
+    for path in ("/var/log/app", "/"):
+        bodies.append(web())
+        bodies[-1]["spec"]["template"]["spec"]["volumes"] = [{"name": "v", "hostPath": {"path": path}}]
+    found = plan({"deny": {"pod_security": "baseline"}}, [bodies[1]], [bodies[0]])
+    assert told(found.conflicts) == ["Deployment/shop/web pod_security: volume v: hostPath /"]
+
+
+def test_a_custom_workload_is_held_to_it_and_what_is_none_is_not() -> None:
+    rollout = {**web(image="web"), "apiVersion": "argoproj.io/v1alpha1", "kind": "Rollout"}
+    other = body("Thing", "t", api="example.com/v1", spec={"template": {"spec": {"image": "web"}}})
+    found = plan({"deny": {"image_tags": True, "resources": True}}, [rollout, other])
+    assert told(found.conflicts) == ["Rollout/shop/web image_tags: container web: the image web names no version"]
 
 
 def test_an_object_can_be_left_out() -> None:

@@ -42,8 +42,8 @@ BASELINE: Final[list[tuple[str, Any, str]]] = [
         ["NET_BIND_SERVICE", "SYS_ADMIN"],
         "container web: securityContext.capabilities.add has SYS_ADMIN",
     ),
-    ("spec.volumes.0", {"name": "data", "hostPath": {"path": "/"}}, "volume data: hostPath"),
-    ("spec.volumes.0", {"hostPath": {"path": "/"}}, "volume 1: hostPath"),
+    ("spec.volumes.0", {"name": "data", "hostPath": {"path": "/"}}, "volume data: hostPath /"),
+    ("spec.volumes.0", {"hostPath": {"path": "/"}}, "volume 1: hostPath /"),
     ("spec.containers.0.ports.0.hostPort", 8080, "container web: hostPort 8080"),
     (
         "spec.containers.0.livenessProbe",

@@ -226,11 +226,11 @@ def test_what_lives_in_no_namespace_keeps_none(files: Any, run: Any, namespace: 
     crd = """\
 apiVersion: apiextensions.k8s.io/v1
 kind: CustomResourceDefinition
-metadata: {name: teams.example.com, namespace: wrong}
-spec: {group: example.com, scope: Cluster, names: {kind: Team}}
+metadata: {name: teams.policy.networking.k8s.io, namespace: wrong}
+spec: {group: policy.networking.k8s.io, scope: Cluster, names: {kind: Team}}
 """
     role = "apiVersion: rbac.authorization.k8s.io/v1\nkind: ClusterRole\nmetadata: {name: reader%s}\nrules: []\n"
-    team = "apiVersion: example.com/v1\nkind: %s\nmetadata: {name: a%s}\n"
+    team = "apiVersion: policy.networking.k8s.io/v1\nkind: %s\nmetadata: {name: a%s}\n"
     where = ", namespace: wrong"
     tree = files(
         {
@@ -242,13 +242,20 @@ spec: {group: example.com, scope: Cluster, names: {kind: Team}}
     )
     named = run(tree.at("with"), namespace=namespace)
     assert {str(manifest.ref) for manifest in named.manifests} == {
-        "CustomResourceDefinition/teams.example.com",
+        "CustomResourceDefinition/teams.policy.networking.k8s.io",
         "ClusterRole/reader",
         "Team/a",
         "Other/wrong/a",
     }
     assert all(digest_of(manifest.body) == manifest.digest for manifest in named.manifests)
     assert named.digest == run(tree.at("without"), namespace=namespace).digest
+
+
+def test_an_empty_namespace_is_none(files: Any, run: Any) -> None:
+    (manifest,) = run(files({"a.yaml": POD.format('a\n  namespace: ""')}), namespace="team").manifests
+    assert str(manifest.ref) == "Pod/team/a"
+    assert manifest.body["metadata"]["namespace"] == "team"
+    assert digest_of(manifest.body) == manifest.digest
 
 
 def test_a_role_that_two_files_put_into_two_namespaces_is_a_duplicate(files: Any, run: Any) -> None:

@@ -106,7 +106,7 @@ def _read_file(path: Path, unreviewed: Unreviewed | None) -> tuple[Mapping[str, 
     if unreviewed is not None and unreviewed.changed(str(path)):
         raise UsageError(
             f"the kubeconfig {path} is not as the base branch has it, and a kubeconfig says which programs are run",
-            "its change counts once it is merged; until then this is not planned against a cluster",
+            "a change of it counts once it is merged, and a branch that is behind needs a rebase; what a step of the job writes goes elsewhere",
         )
     try:
         text = path.read_bytes()
