@@ -12,6 +12,8 @@ gitops.workflow({
     auto_sync = false,
     diff_preview = true,
     rollback_on_failure = true,
+    -- What may be deployed, whoever approves it:
+    -- policy = { deny = { image_tags = true, pod_security = "baseline" }, warn = { resources = true, probes = true } },
     sync_policy = {
         health_check = {
             timeout = "5m",
