@@ -11,7 +11,7 @@ from msgspec.structs import replace
 from sloth_ci.core.errors import SlothError, UsageError
 from sloth_ci.core.hooks import HookPhase
 from sloth_ci.core.objects import Body, Manifest, Ref
-from sloth_ci.core.plan import Change, Impact
+from sloth_ci.core.plan import Change, ChangeType, Impact
 from sloth_ci.core.planner import Judge, Judgement
 from sloth_ci.core.words import clip
 from sloth_ci.core.workflow import PolicySpec, WorkflowSpec
@@ -68,10 +68,8 @@ def ran(session: Session, hooks: Iterable[tuple[HookPhase, Manifest]], known: Ma
         if was is None or was.digest != hook.digest:
             state = session.fingerprint.mask(hook.body)
             current = session.fingerprint.mask(was.body) if was else None
-            kind = "update" if was else "create"
-            found.append(
-                Change(kind, hook.ref, hook.version, Impact.LOW, (), "no", (), current, state, hook.source)  # type: ignore[arg-type]
-            )
+            kind: ChangeType = "update" if was else "create"
+            found.append(Change(kind, hook.ref, hook.version, Impact.LOW, (), "no", (), current, state, hook.source))
     return found
 
 
