@@ -102,6 +102,7 @@ def run(
     `home` is a `workspace`. Raises Stopped, and RenderError when the program cannot be started.
     """
     with tempfile.TemporaryFile(dir=home) as errors:
+        process: subprocess.Popen[bytes] | None = None
         try:
             process = subprocess.Popen(
                 [tool.path, *arguments],
@@ -112,17 +113,25 @@ def run(
                 env=_environment(home, environ, network),
                 start_new_session=True,
             )
+            output = _collect(process, timeout)
         except OSError as error:
             raise RenderError(f"{tool.path} cannot be run: {error.strerror}", _WAYS.get(tool.name)) from None
-        output = _collect(process, timeout)
+        finally:
+            # Also where a signal ends us before anybody waits for it.
+            if process is not None:
+                _kill(process)
+                process.wait()
+                if process.stdout:
+                    process.stdout.close()
         return Finished(process.returncode, output, _ends(errors).decode("utf-8", "replace"))
 
 
 def _collect(process: subprocess.Popen[bytes], timeout: float) -> bytes:
-    """All that the process writes. The whole group is killed when it takes too long, or writes too much."""
+    """All that the process writes. The whole group is killed when it takes too long; who calls this ends it in any case."""
     _limit_memory(process.pid)
     deadline = time.monotonic() + timeout
     timer = Timer(timeout, _kill, [process])
+    timer.daemon = True  # nobody waits for it, whatever ends this
     timer.start()
     try:
         output = _read(process.stdout) if process.stdout else b""
@@ -131,10 +140,6 @@ def _collect(process: subprocess.Popen[bytes], timeout: float) -> bytes:
         process.wait()
     finally:
         timer.cancel()
-        _kill(process)
-        process.wait()
-        if process.stdout:
-            process.stdout.close()
     if process.returncode < 0 and time.monotonic() >= deadline:
         raise Stopped(f"was stopped after {timeout:g} seconds")
     if process.returncode < 0:

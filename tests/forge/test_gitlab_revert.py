@@ -135,7 +135,7 @@ def test_an_api_that_is_away_does_not_keep_git_from_it(story: Story) -> None:
     outcome = story.sync()
     head = story.lab.project.head("main")
     assert outcome.rolled_back
-    assert (outcome.revert, story.lab.project.git.info(head).parents) == (head, (bad,))
+    assert (outcome.revert, story.lab.project.git.info(head).parents) == (head, (bad,)), outcome.message
 
 
 def test_a_lost_answer_makes_one_commit(story: Story) -> None:

@@ -9,8 +9,10 @@ from typing import Any
 import pytest
 
 from sloth_ci.core.errors import RenderError
-from sloth_ci.render import Problem, RenderFailed, load_bodies
+from sloth_ci.render import Problem, RenderFailed, load_bodies, tools
 from sloth_ci.render.kustomization import is_remote
+from support.pushing import is_running
+from support.waiting import until
 
 POD = "apiVersion: v1\nkind: Pod\nmetadata:\n  name: {}\n"
 BASE = {
@@ -384,12 +386,33 @@ def test_a_program_that_does_not_end_is_stopped_with_its_children(
     script.write_text(f"#!/bin/sh\n/bin/sleep 600 & echo $! > {tmp_path}/child\nwait\n")
     script.chmod(0o755)
     [problem] = problems(
-        run, files({"kustomization.yaml": """ {"namePrefix": "x"} """}), path=programs([script]), timeout=1.0
+        run, files({"kustomization.yaml": """ {"namePrefix": "x"} """}), path=programs([script]), timeout=3.0
     )
-    assert problem.reason == "kustomize was stopped after 1 seconds"
+    assert problem.reason == "kustomize was stopped after 3 seconds"
     child = int((tmp_path / "child").read_text())
     state = Path(f"/proc/{child}/stat")
     assert not state.exists() or state.read_text().rpartition(") ")[2].startswith("Z")
+
+
+@pytest.mark.parametrize("moment", ["_limit_memory", "_read"])
+def test_an_interrupt_leaves_no_program_and_no_thread_to_wait_for(
+    files: Any, run: Any, tmp_path: Path, programs: Any, monkeypatch: pytest.MonkeyPatch, moment: str
+) -> None:
+    """Whenever it comes: also in the first moments of the program."""
+    script = tmp_path / "kustomize"
+    script.write_text(f"#!/bin/sh\necho $$ > {tmp_path}/pid\nexec /bin/sleep 600\n")
+    script.chmod(0o755)
+
+    def interrupted(_: object) -> None:
+        until((tmp_path / "pid").exists)
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(tools, moment, interrupted)
+    with pytest.raises(KeyboardInterrupt):
+        run(files({"kustomization.yaml": "namePrefix: x\n"}), path=programs([script]))
+    until(lambda: (tmp_path / "pid").read_text().strip())
+    assert not is_running(int((tmp_path / "pid").read_text()))
+    assert not [thread for thread in threading.enumerate() if isinstance(thread, threading.Timer) and not thread.daemon]
 
 
 def test_a_program_that_floods_is_stopped(files: Any, run: Any, tmp_path: Path, programs: Any) -> None:
