@@ -93,7 +93,7 @@ class HealthCheck(_Table, frozen=True):
     enabled: bool = True
     """Whether anything is checked at all."""
     timeout: Duration = Duration(300)
-    """How long all checks together may take to hold."""
+    """How long all checks together may take to hold; the last try has two seconds to answer, whatever is left."""
     interval: Duration = Duration(2)
     """How long to wait between two tries."""
     failure_mode: Literal["ignore", "fail", "rollback"] | None = None

@@ -15,6 +15,8 @@ from sloth_ci.engine.session import Session
 
 _CLIP = 2000
 _ATTEMPT_SECONDS = 30.0
+_LEAST_SECONDS = 2.0
+"""For a try, also for the last one: a command that takes half a second cannot answer in less."""
 _LOOK_SECONDS = 0.5
 HOOK_SECONDS = 600.0
 """How long a hook's command may take."""
@@ -60,7 +62,7 @@ def wait_healthy(session: Session, check: HealthCheck, about: Mapping[str, str])
     reasons: dict[str, str] = {}
     while True:
         for name, attempt in list(waiting.items()):
-            seconds = max(0.1, min(_ATTEMPT_SECONDS, deadline - time.monotonic()))
+            seconds = max(_LEAST_SECONDS, min(_ATTEMPT_SECONDS, deadline - time.monotonic()))
             try:
                 reason = attempt(seconds)
             except TimeoutError:
