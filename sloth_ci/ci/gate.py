@@ -69,16 +69,13 @@ class ForgeGate:
 
     def rules(self, workflow: WorkflowSpec) -> ApprovalSpec | None:
         """The workflow's own, raised to those it had before this run's commit, and to what the action's input demands."""
-        rules = strictest([workflow.approval_rules, *(w.approval_rules for w in self._was(workflow))])
+        same = [w for w in self._before if workflow.id == w.id] or [
+            w for w in self._before if workflow.environment is not None and workflow.environment == w.environment
+        ]
+        rules = strictest([workflow.approval_rules, *(w.approval_rules for w in same)])
         if self._least and (rules is None or rules.reviews < self._least):
             rules = replace(rules or ApprovalSpec(), reviews=self._least)
         return rules
-
-    def _was(self, workflow: WorkflowSpec) -> list[WorkflowSpec]:
-        """The same workflow as it was before, or those of its environment."""
-        return [w for w in self._before if workflow.id == w.id] or [
-            w for w in self._before if workflow.environment is not None and workflow.environment == w.environment
-        ]
 
     # --- engine.ports.Gate
 

@@ -97,7 +97,10 @@ class Job:
         unreviewed: Unreviewed | None = None,
         search_path: str | None = None,
     ) -> Iterator[Run]:
-        """Read the Lua file, under this job's gate. `search_path`: where programs are looked for, instead of PATH. SIGTERM ends it at the next safe point. Raises UsageError, ScriptError."""
+        """Read the Lua file, under this job's gate. SIGTERM ends it at the next safe point. Raises UsageError, ScriptError.
+
+        `search_path`: where programs are looked for, instead of PATH.
+        """
         if source is None and not builtin:
             self._inside(self.inputs.workflow)
         options = Options(

@@ -9,6 +9,7 @@ from collections.abc import Iterator, Mapping
 from typing import Any, Final, NamedTuple
 
 from sloth_ci.core.objects import Body, Ref
+from sloth_ci.core.status import table, tables
 
 POD_SPECS: Final[Mapping[tuple[str, str], str]] = {
     ("", "Pod"): "spec",
@@ -37,19 +38,16 @@ def pods_of(ref: Ref, body: Body) -> Pods | None:
     A custom resource with a template where a Deployment has it, such as a Rollout, is taken for a workload.
     """
     path = POD_SPECS.get((ref.group, ref.kind))
-    above: Any = body
+    above: Mapping[str, Any] = body
     for key in (path or "spec.template.spec").split(".")[:-1]:
-        above = above.get(key) if isinstance(above, Mapping) else None
-    spec = above.get("spec") if isinstance(above, Mapping) else None
-    if not isinstance(spec, Mapping) or (path is None and not isinstance(spec.get("containers"), list)):
+        above = table(above.get(key))
+    spec = above.get("spec")
+    if not isinstance(spec, dict) or (path is None and not isinstance(spec.get("containers"), list)):
         return None
-    metadata = above.get("metadata")
-    return Pods(spec, metadata if isinstance(metadata, Mapping) else {})
+    return Pods(spec, table(above.get("metadata")))
 
 
 def containers(spec: Mapping[str, Any], *keys: str) -> Iterator[Mapping[str, Any]]:
     """Those of a pod spec: `containers`, or what `keys` say, in their order. What is no table is left out."""
     for key in keys or ("containers",):
-        listed = spec.get(key)
-        if isinstance(listed, list):
-            yield from (item for item in listed if isinstance(item, Mapping))
+        yield from tables(spec.get(key))

@@ -9,6 +9,7 @@ from typing import Any, Final, NamedTuple
 
 from sloth_ci.core.objects import Body, Ref
 from sloth_ci.core.podspec import containers, pods_of
+from sloth_ci.core.status import table
 from sloth_ci.core.workflow import RuleSet
 from sloth_ci.policy.images import comes_from, read_image
 from sloth_ci.policy.podsecurity import breaches
@@ -67,7 +68,7 @@ def _images(ref: Ref, body: Body) -> Iterator[tuple[str, str]]:
         if isinstance(image, str) and image:
             yield _name(container), image
     for volume in containers(pods.spec, "volumes") if pods else ():
-        image = _table(volume.get("image")).get("reference")
+        image = table(volume.get("image")).get("reference")
         if isinstance(image, str) and image:
             yield f"volume {_name(volume)}", image
 
@@ -76,12 +77,12 @@ def _resources(ref: Ref, body: Body) -> Breaches:
     pods = pods_of(ref, body)
     if pods is None:
         return
-    whole = _table(pods.spec.get("resources"))  # of the pod, for all its containers
+    whole = table(pods.spec.get("resources"))  # of the pod, for all its containers
     for container in _running(pods.spec):
-        own = _table(container.get("resources"))
+        own = table(container.get("resources"))
         # A limit without a request is a request, too.
-        requests = {key for part in ("requests", "limits") for each in (own, whole) for key in _table(each.get(part))}
-        limits = {key for each in (own, whole) for key in _table(each.get("limits"))}
+        requests = {key for part in ("requests", "limits") for each in (own, whole) for key in table(each.get(part))}
+        limits = {key for each in (own, whole) for key in table(each.get("limits"))}
         missing = [f"requests.{key}" for key in ("cpu", "memory") if key not in requests]
         missing += ["limits.memory"] if "memory" not in limits else []
         if missing:
@@ -119,7 +120,3 @@ def _running(spec: Mapping[str, Any]) -> Iterator[Mapping[str, Any]]:
 
 def _name(container: Mapping[str, Any]) -> str:
     return str(container.get("name") or "without a name")
-
-
-def _table(value: object) -> Mapping[str, Any]:
-    return value if isinstance(value, Mapping) else {}
